@@ -1,0 +1,50 @@
+# evcoro_add_library(<layer> SOURCES ... HEADERS ... [LINK ...] [PRIVATE_LINK ...])
+#
+# A layer is one library: target evcoro_<layer>, alias evcoro::<layer>, file libevcoro_<layer>.so
+# (libevcoro.so for the layer evcoro). The repository root is its include directory.
+#
+# evcoro_compile_options(<target>): the warnings, sanitizers and hardening that all our own code has.
+
+include_guard(GLOBAL)
+
+function(evcoro_compile_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF C_STANDARD 11)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wshadow
+    $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+    $<$<BOOL:${EVCORO_WARNINGS_AS_ERRORS}>:-Werror>
+    -fstack-clash-protection)  # a frame that is larger than the guard can't jump it
+  if(EVCORO_SANITIZE STREQUAL "address")
+    set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  elseif(EVCORO_SANITIZE STREQUAL "thread")
+    set(sanitize -fsanitize=thread)
+  elseif(EVCORO_SANITIZE)
+    message(FATAL_ERROR "EVCORO_SANITIZE=${EVCORO_SANITIZE}: give address, thread, or nothing")
+  endif()
+  target_compile_options(${target} PRIVATE ${sanitize})
+  target_link_options(${target} PRIVATE ${sanitize})
+endfunction()
+
+function(evcoro_add_library layer)
+  cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;LINK;PRIVATE_LINK" ${ARGN})
+  set(target evcoro_${layer})
+  add_library(${target} ${arg_SOURCES})
+  add_library(evcoro::${layer} ALIAS ${target})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_link_libraries(${target} PUBLIC ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+  evcoro_compile_options(${target})
+  # initial-exec: the per-OS-thread state is one segment-relative load away; the libraries are to be
+  # linked, not loaded by dlopen().
+  target_compile_options(${target} PRIVATE -ftls-model=initial-exec -fno-plt)
+  set_target_properties(${target} PROPERTIES
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON
+    POSITION_INDEPENDENT_CODE ON
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    EXPORT_NAME ${layer})
+  if(layer STREQUAL "evcoro")
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME evcoro)
+  endif()
+endfunction()

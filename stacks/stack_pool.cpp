@@ -1,0 +1,209 @@
+#include <stacks/stack_pool.hpp>
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include <stacks/detail/guard.hpp>
+#include <stacks/report.hpp>
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(begin, end) 0
+#define VALGRIND_STACK_DEREGISTER(id) static_cast<void>(id)
+#endif
+
+namespace evcoro::stacks {
+namespace {
+
+// Colours: 16 start addresses, two cache lines apart (the adjacent-line prefetcher works in pairs).
+constexpr std::size_t colours = 16;
+constexpr std::size_t colour_step = 128;
+
+class StackCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "evcoro.stacks"; }
+  std::string message(int) const override {
+    return "no further stack can be guarded: the process has reached the kernel's limit of "
+           "mappings; "
+           "raise it (sysctl vm.max_map_count), use fewer stacks, or a kernel with "
+           "MADV_GUARD_INSTALL "
+           "(Linux 6.13)";
+  }
+  std::error_condition default_error_condition(int) const noexcept override {
+    return std::errc::not_enough_memory;
+  }
+};
+
+std::size_t round_up(std::size_t size, std::size_t unit) noexcept {
+  return (size + unit - 1) / unit * unit;
+}
+
+void check(const StackPool::Options& options) {
+  const auto invalid = [](const char* what) {
+    throw std::system_error(EINVAL, std::generic_category(), what);
+  };
+  if (options.capacity == 0) invalid("StackPool: capacity is 0; give at least 1");
+  if (options.stack_size == 0) invalid("StackPool: stack_size is 0; give at least a page");
+  if (options.stack_size > SIZE_MAX / 4) invalid("StackPool: stack_size exceeds the address space");
+  if (options.allocation == StackPool::Allocation::on_demand) return;
+  if (options.capacity > SIZE_MAX / 4 / (options.stack_size + 2 * guard_size)) {
+    invalid(
+        "StackPool: capacity times stack_size exceeds the address space; use fewer or smaller "
+        "stacks, or Allocation::on_demand");
+  }
+}
+
+}  // namespace
+
+const std::error_category& stack_category() noexcept {
+  static const StackCategory category;
+  return category;
+}
+
+StackPool::StackPool(Options options)
+    : options_(std::move(options)),
+      stack_size_((check(options_), round_up(options_.stack_size, detail::page_size()))) {
+  if (options_.allocation == Allocation::on_demand) return;
+  std::error_code error = reserve(options_.capacity, memory_);
+  for (std::size_t i = 0; !error && i < options_.capacity; ++i) {
+    error = set_up(memory_ + i * slot_size());
+  }
+  if (error) {
+    unmap_all();
+    throw std::system_error(error, "StackPool: " + std::to_string(options_.capacity) +
+                                       " stacks of " + std::to_string(stack_size_) + " bytes");
+  }
+}
+
+StackPool::~StackPool() {
+  if (in_use_ != 0) {
+    misuse(
+        "a StackPool was destroyed while stacks were taken; join or shut down what runs on it "
+        "first");
+  }
+  unmap_all();
+}
+
+std::size_t StackPool::slot_size() const noexcept {
+  return guard_size + stack_size_ + detail::page_size();
+}
+
+std::error_code StackPool::reserve(std::size_t slots, std::byte*& memory) const noexcept {
+  const std::size_t size = slots * slot_size();
+  void* const mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (mapped == MAP_FAILED) return {errno, std::generic_category()};
+  ::madvise(mapped, size,
+            MADV_NOHUGEPAGE);  // a huge page would make a stack 2 MiB; may be unsupported
+  memory = static_cast<std::byte*>(mapped);
+  return {};
+}
+
+// Guards one slot, describes it and puts it in front of the free stacks.
+std::error_code StackPool::set_up(std::byte* slot) noexcept try {
+  const bool markers = options_.guard == Guard::automatic && detail::has_guard_markers();
+  if (const auto error = detail::install_guard(slot, guard_size, markers)) return error;
+  Stack& stack = stacks_.emplace_back();
+  stack.limit = slot + guard_size;
+  stack.end = slot + slot_size();
+  stack.start = stack.end - (stacks_.size() - 1) % colours * colour_step;
+  stack.pool = this;
+  stack.valgrind_id_ = VALGRIND_STACK_REGISTER(stack.limit, stack.end);
+  stack.next_free_ = std::exchange(free_, &stack);
+  return {};
+} catch (const std::bad_alloc&) {
+  return std::make_error_code(std::errc::not_enough_memory);
+}
+
+std::error_code StackPool::map_next() noexcept {
+  if (stacks_.size() >= options_.capacity) {
+    return std::make_error_code(std::errc::resource_unavailable_try_again);
+  }
+  std::byte* slot = nullptr;
+  if (const auto error = reserve(1, slot)) return error;
+  const auto error = set_up(slot);
+  if (error) ::munmap(slot, slot_size());
+  return error;
+}
+
+void StackPool::unmap_all() noexcept {
+  for (Stack& stack : stacks_) {
+    VALGRIND_STACK_DEREGISTER(stack.valgrind_id_);
+    if (memory_ == nullptr) ::munmap(stack.guard(), slot_size());
+  }
+  if (memory_ != nullptr) ::munmap(memory_, options_.capacity * slot_size());
+}
+
+Stack* StackPool::take(std::error_code& error) noexcept {
+  if (free_ == nullptr) [[unlikely]] {
+    error = map_next();
+    if (error) {
+      ++refused_;
+      return nullptr;
+    }
+  }
+  Stack* const stack = std::exchange(free_, free_->next_free_);
+  stack->touched_ = true;
+  stack->taken_ = true;
+  ++taken_;
+  if (++in_use_ > peak_in_use_) peak_in_use_ = in_use_;
+  return stack;
+}
+
+void StackPool::give_back(Stack& stack) noexcept {
+  if (stack.pool != this || !stack.taken_) [[unlikely]] {
+    misuse("StackPool::give_back: this stack is not one that is taken from this pool");
+  }
+  stack.taken_ = false;
+  stack.next_free_ = std::exchange(free_, &stack);
+  --in_use_;
+  if (!waiters_.empty()) pass_on();
+}
+
+void StackPool::pass_on() noexcept {
+  if (!waiters_.empty() && available() > 0) waiters_.pop_front().stack_free();
+}
+
+std::size_t StackPool::available() const noexcept {
+  return options_.capacity == unlimited ? unlimited : options_.capacity - in_use_;
+}
+
+StackPool::Statistics StackPool::statistics() const noexcept {
+  return {options_.capacity, stacks_.size(), in_use_, peak_in_use_, taken_, refused_, trimmed_};
+}
+
+std::size_t StackPool::trim(std::size_t keep) noexcept {
+  std::size_t count = 0;
+  for (Stack* stack = free_; stack != nullptr; stack = stack->next_free_) {
+    if (keep > 0) {
+      --keep;
+    } else if (std::exchange(stack->touched_, false)) {
+      ::madvise(stack->limit, static_cast<std::size_t>(stack->end - stack->limit), MADV_DONTNEED);
+      ++count;
+    }
+  }
+  trimmed_ += count;
+  return count;
+}
+
+std::size_t StackPool::watermark(const Stack& stack) noexcept {
+  const std::size_t page = detail::page_size();
+  for (std::byte* address = stack.limit; address < stack.end; address += page) {
+    unsigned char resident = 0;
+    if (::mincore(address, page, &resident) != 0 || (resident & 1) == 0) continue;
+    const std::byte* const used = std::find_if(
+        address, address + page, [](std::byte value) { return value != std::byte{0}; });
+    if (used != address + page) {
+      return used < stack.start ? static_cast<std::size_t>(stack.start - used) : 0;
+    }
+  }
+  return 0;
+}
+
+}  // namespace evcoro::stacks

@@ -1,0 +1,178 @@
+// StackPool: a fixed number of fixed-size, guarded stacks. Its capacity is the throttle of
+// everything that runs on it: no more stacks, no more coroutines.
+//
+//   evcoro::stacks::StackPool pool{{.capacity = 100, .stack_size = 16 * 1024}};
+//   std::error_code error;
+//   if (Stack* stack = pool.take(error)) { ...; pool.give_back(*stack); }
+//
+// Each stack is one slot of private anonymous memory. Addresses grow to the right, the stack to the
+// left:
+//
+//   +-------------------+------------------------------+-------------------+
+//   | guard, 64 KiB     | usable: stack_size           | head: one page    |
+//   +-------------------+------------------------------+-------------------+
+//   guard()             limit                     start ->|  colour: 0 .. 1920 bytes  end
+//
+// The head page holds the control block that a coroutine keeps on its own stack, and the colour:
+// equal page-aligned start addresses would fall into the same few sets of the L1 cache. It is
+// extra, so that stack_size is what the coroutine's frames may use. Memory becomes resident only
+// where it is touched.
+//
+// A pool belongs to one OS thread at a time: none of its members may be called concurrently.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <system_error>
+
+#include <stacks/export.hpp>
+#include <stacks/intrusive_list.hpp>
+
+namespace evcoro::stacks {
+
+class StackPool;
+
+// guard_size is the size in bytes of the guard below each stack: address space only.
+inline constexpr std::size_t guard_size = 64 * 1024;
+
+// Stack describes one stack. The pool owns it; between take() and give_back() the taker may use the
+// memory from limit up to end.
+struct Stack {
+  std::byte* limit;  // lowest usable address; the guard ends here
+  std::byte* start;  // where use begins: 64-byte aligned, coloured
+  std::byte* end;    // end of the slot
+  StackPool* pool;
+
+  std::byte* guard() const noexcept { return limit - guard_size; }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(start - limit); }
+
+ private:
+  friend class StackPool;
+  Stack* next_free_ = nullptr;  // in the pool's LIFO of free stacks
+  bool touched_ = false;        // taken since it was mapped or trimmed
+  bool taken_ = false;          // catches a stack that is given back twice
+  unsigned valgrind_id_ = 0;
+};
+
+// StackWaiter is told when a stack becomes free. See StackPool::wait().
+class EVCORO_API StackWaiter : public ListLink {
+ public:
+  // stack_free() runs inside StackPool::give_back(), after the waiter has left the queue; it must
+  // neither block nor take the stack at once, only arrange for that. A waiter that then does not
+  // take the stack calls StackPool::pass_on().
+  virtual void stack_free() noexcept = 0;
+
+ protected:
+  ~StackWaiter() = default;
+};
+
+// StackError holds the errors that have no errno of their own.
+enum class StackError {
+  mapping_limit = 1,  // vm.max_map_count is reached: no further guard can be set up
+};
+EVCORO_API const std::error_category& stack_category() noexcept;
+inline std::error_code make_error_code(StackError error) noexcept {
+  return {static_cast<int>(error), stack_category()};
+}
+
+class EVCORO_API StackPool {
+ public:
+  // unlimited as a capacity leaves out the cap; it goes with Allocation::on_demand only.
+  static constexpr std::size_t unlimited = SIZE_MAX;
+
+  enum class Allocation {
+    preallocate,  // one mapping for all stacks, made by the constructor
+    on_demand,    // a stack is mapped when it is first needed, and then kept
+  };
+
+  enum class Guard {
+    automatic,    // MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), else page_protect
+    page_protect  // mprotect(2): costs two mappings a stack, see vm.max_map_count
+  };
+
+  struct Options {
+    std::size_t capacity = 100;          // number of stacks: the cap
+    std::size_t stack_size = 16 * 1024;  // usable bytes of each, rounded up to whole pages
+    Allocation allocation = Allocation::preallocate;
+    Guard guard = Guard::automatic;
+    // The setting that an overflow report tells a person to raise.
+    std::string size_setting = "StackPool::Options::stack_size";
+  };
+
+  struct Statistics {
+    std::size_t capacity;     // the cap, or unlimited
+    std::size_t mapped;       // stacks that have memory
+    std::size_t in_use;       // taken now
+    std::size_t peak_in_use;  // most that were taken at once: the high-water mark
+    std::uint64_t taken;      // successful take()s since the pool was made
+    std::uint64_t refused;    // take()s that found the pool empty
+    std::uint64_t trimmed;    // stacks whose memory was given back by trim()
+  };
+
+  // Maps the stacks (all of them, when preallocating). Throws std::system_error: EINVAL for a
+  // capacity or size of zero or one that doesn't fit the address space, ENOMEM, or
+  // StackError::mapping_limit.
+  explicit StackPool(Options options);
+
+  // Unmaps the stacks. Destroying a pool while stacks are taken is a misuse, which terminates.
+  ~StackPool();
+
+  StackPool(const StackPool&) = delete;
+  StackPool& operator=(const StackPool&) = delete;
+
+  // take() returns the stack that was used last (its memory is warm), or nullptr with the reason in
+  // error: EAGAIN when all are taken, ENOMEM or StackError::mapping_limit when a further one can't
+  // be mapped.
+  Stack* take(std::error_code& error) noexcept;
+
+  // give_back() returns a stack to the pool and tells the first waiter.
+  void give_back(Stack& stack) noexcept;
+
+  // wait() queues waiter, first come first served, to be told once that a stack is free; unlink()
+  // takes it out. A waiter that has been told and does not take the stack owes the others a
+  // pass_on().
+  void wait(StackWaiter& waiter) noexcept { waiters_.push_back(waiter); }
+  void pass_on() noexcept;
+
+  // available() is how many stacks can be taken now (unlimited if there is no cap).
+  std::size_t available() const noexcept;
+  std::size_t stack_size() const noexcept { return stack_size_; }
+  std::size_t in_use() const noexcept { return in_use_; }
+  Statistics statistics() const noexcept;
+  const std::string& size_setting() const noexcept { return options_.size_setting; }
+
+  // trim() gives the memory of free stacks back to the system, the coldest first, and leaves keep
+  // of them warm. Returns how many it trimmed.
+  std::size_t trim(std::size_t keep = 0) noexcept;
+
+  // watermark() is the deepest use of a stack in bytes, counted from its start, since it was mapped
+  // or trimmed, by whoever had it. It looks at resident pages only and touches no other; bytes that
+  // were used but left zero at the far end don't count. Costs system calls: for diagnosis.
+  static std::size_t watermark(const Stack& stack) noexcept;
+
+ private:
+  std::error_code map_next() noexcept;
+  std::error_code reserve(std::size_t slots, std::byte*& memory) const noexcept;
+  std::error_code set_up(std::byte* slot) noexcept;
+  void unmap_all() noexcept;
+  std::size_t slot_size() const noexcept;
+
+  Options options_;
+  std::size_t stack_size_;       // options_.stack_size in whole pages
+  std::byte* memory_ = nullptr;  // the one mapping, when preallocated
+  std::deque<Stack> stacks_;     // a descriptor for each mapped stack; addresses are stable
+  Stack* free_ = nullptr;        // LIFO of mapped stacks that are not taken
+  std::size_t in_use_ = 0;
+  std::size_t peak_in_use_ = 0;
+  std::uint64_t taken_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t trimmed_ = 0;
+  IntrusiveList<StackWaiter> waiters_;
+};
+
+}  // namespace evcoro::stacks
+
+template <>
+struct std::is_error_code_enum<evcoro::stacks::StackError> : std::true_type {};
