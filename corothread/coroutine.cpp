@@ -1,0 +1,112 @@
+#include <corothread/coroutine.hpp>
+
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <stacks/overflow.hpp>
+#include <stacks/report.hpp>
+
+namespace evcoro::corothread::detail {
+namespace {
+
+[[noreturn]] void wrong_state(const CoroutineFrame& frame, const char* what) {
+  constexpr const char* names[] = {"hasn't been started", "is running", "is suspended",
+                                   "has ended"};
+  throw std::logic_error(std::string("coroutine '") + std::string(frame.identity().name()) +
+                         "' (id " + std::to_string(frame.identity().id()) + ") " +
+                         names[static_cast<int>(frame.state())] + ": it can't be " + what);
+}
+
+}  // namespace
+
+stacks::Stack* take_stack(stacks::StackPool& pool, std::size_t size,
+                          std::error_code& error) noexcept {
+  if (size > pool.stack_size() / 2) {
+    error = std::make_error_code(std::errc::argument_list_too_long);
+    return nullptr;
+  }
+  stacks::Stack* const stack = pool.take(error);
+  if (stack != nullptr)
+    sanitize_reuse(stack->limit, static_cast<std::size_t>(stack->end - stack->limit));
+  return stack;
+}
+
+void throw_no_stack(std::error_code error) {
+  throw std::system_error(error, "no stack for a coroutine");
+}
+
+void CoroutineFrame::place_on(stacks::Stack& stack, std::byte* block) noexcept {
+  stacks::prepare_os_thread();
+  os_thread_ = &prepared_os_thread();
+  stack_ = &stack;
+  context_.prepare(stack, block, &CoroutineFrame::enter, this, identity_);
+}
+
+void CoroutineFrame::enter(void* argument) noexcept {
+  this_os_thread.arrive();
+  auto& frame = *static_cast<CoroutineFrame*>(argument);
+  try {
+    frame.run();
+  } catch (const ForcedUnwind&) {
+    // killed: this is the end that kill() waits for
+  } catch (...) {
+    frame.failure_ = std::current_exception();
+  }
+  frame.state_ = CoroutineState::ended;
+  this_os_thread.leave_to(*frame.resumer_, nullptr, nullptr, nullptr);
+}
+
+void CoroutineFrame::switch_in() {
+  resumer_ = os_thread_->running;
+  state_ = CoroutineState::running;
+  os_thread_->alternate_to(context_);
+  if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void CoroutineFrame::continue_from(CoroutineState expected) {
+  if (state_ != expected) {
+    wrong_state(*this, expected == CoroutineState::initial ? "started" : "resumed");
+  }
+  if (os_thread_ != &this_os_thread) wrong_state(*this, "resumed by another OS thread");
+  switch_in();
+}
+
+void CoroutineFrame::suspend() {
+  if (os_thread_ != &this_os_thread || os_thread_->running != &context_) {
+    wrong_state(*this, "yielded from outside");
+  }
+  if (!killed_) {
+    state_ = CoroutineState::suspended;
+    os_thread_->alternate_to(*resumer_);
+  }
+  if (killed_) throw ForcedUnwind{};
+}
+
+void CoroutineFrame::kill() {
+  if (state_ == CoroutineState::running) wrong_state(*this, "killed");
+  killed_ = true;
+  if (state_ == CoroutineState::initial) state_ = CoroutineState::ended;
+  if (state_ == CoroutineState::suspended) switch_in();
+}
+
+void CoroutineFrame::destroy(CoroutineFrame* frame) noexcept {
+  if (frame == nullptr) return;
+  if (frame->state_ == CoroutineState::running) {
+    stacks::misuse("a Coroutine was destroyed while it was running; let it yield or end first");
+  }
+  if (frame->os_thread_ != &this_os_thread) {
+    stacks::misuse("a Coroutine was destroyed by another OS thread than the one that made it");
+  }
+  try {
+    frame->kill();
+  } catch (...) {
+    stacks::report("evcoro: an exception left a coroutine while it was killed; it is dropped\n");
+  }
+  stacks::Stack& stack = *frame->stack_;
+  frame->context_.release();
+  frame->~CoroutineFrame();
+  stack.pool->give_back(stack);
+}
+
+}  // namespace evcoro::corothread::detail

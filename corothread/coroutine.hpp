@@ -1,0 +1,258 @@
+// Coroutine: a function with a stack of its own that is resumed, yields, and is resumed again;
+// values travel both ways.
+//
+//   stacks::StackPool pool{{.capacity = 10}};
+//   Coroutine<int(int)> doubler{pool, [](auto& yield, int value) {
+//     while (true) value = yield(2 * value);
+//   }};
+//   doubler.start(1);    // 2: the first value is the function's argument
+//   doubler.resume(21);  // 42
+//
+// An exception that leaves the function is thrown by the start() or resume() that ran it. A
+// coroutine may resume others, and may block (in a thread) anywhere: then the whole chain of
+// resumers parks.
+//
+// A Coroutine belongs to the OS thread that made it. The handle is move-only, and kills on
+// destruction.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <corothread/detail/context.hpp>
+#include <corothread/detail/placement.hpp>
+#include <corothread/identity.hpp>
+#include <stacks/export.hpp>
+#include <stacks/stack_pool.hpp>
+
+namespace evcoro::corothread {
+
+enum class CoroutineState : std::uint8_t {
+  initial,    // made, not started
+  running,    // it, or a coroutine that it has resumed, is running, or blocks in a thread
+  suspended,  // it has yielded
+  ended,
+};
+
+template <class Signature>
+class Coroutine;
+
+namespace detail {
+
+// ForcedUnwind is what kill() throws at the yield. Not derived from std::exception, so that only
+// catch (...) sees it, which should rethrow.
+struct ForcedUnwind {};
+
+// CoroutineFrame is the control block, at the start of the coroutine's stack.
+class EVCORO_API CoroutineFrame {
+ public:
+  CoroutineFrame(const CoroutineFrame&) = delete;
+  CoroutineFrame& operator=(const CoroutineFrame&) = delete;
+
+  const Identity& identity() const noexcept { return identity_; }
+  CoroutineState state() const noexcept { return state_; }
+
+  // continue_from() runs the body until it yields or ends, after checking that the state is
+  // expected. Throws std::logic_error when it isn't, and what the body throws.
+  void continue_from(CoroutineState expected);
+
+  // suspend() is the body's side: returns when resumed, throws ForcedUnwind when killed. Throws
+  // std::logic_error when it isn't this coroutine that is running.
+  void suspend();
+
+  // kill() unwinds the body. What destructors on the way throw passes to the caller.
+  void kill();
+
+  // destroy() kills, and gives the stack back. An exception of the unwinding is reported and
+  // dropped.
+  static void destroy(CoroutineFrame* frame) noexcept;
+
+ protected:
+  explicit CoroutineFrame(const Origin& origin) noexcept : identity_(origin) {}
+  virtual ~CoroutineFrame() = default;
+  virtual void run() = 0;
+
+ private:
+  template <class T, class... Arguments>
+  friend T* construct_on_stack(stacks::StackPool& pool, std::error_code& error,
+                               Arguments&&... arguments);
+
+  void place_on(stacks::Stack& stack, std::byte* block) noexcept;
+  static void enter(void* frame) noexcept;
+  void switch_in();
+
+  Context context_;
+  Context* resumer_ = nullptr;
+  CoroutineState state_ = CoroutineState::initial;
+  bool killed_ = false;
+  OsThread* os_thread_ = nullptr;
+  stacks::Stack* stack_ = nullptr;
+  std::exception_ptr failure_;
+  Identity identity_;
+};
+
+// throw_no_stack() throws std::system_error.
+[[noreturn]] EVCORO_API void throw_no_stack(std::error_code error);
+
+template <class Frame, class... Arguments>
+Frame* make_frame(stacks::StackPool& pool, Arguments&&... arguments) {
+  std::error_code error;
+  Frame* const frame =
+      construct_on_stack<Frame>(pool, error, std::forward<Arguments>(arguments)...);
+  if (frame == nullptr) throw_no_stack(error);
+  return frame;
+}
+
+struct Nothing {};
+template <class T>
+using Stored = std::conditional_t<std::is_void_v<T>, Nothing, T>;
+
+// ExchangeFrame adds the typed exchange: what travels lies here from the switch until it is taken.
+template <class Out, class In>
+class ExchangeFrame : public CoroutineFrame {
+ public:
+  using CoroutineFrame::CoroutineFrame;
+  std::optional<Stored<Out>> out;
+  std::optional<Stored<In>> in;
+};
+
+}  // namespace detail
+
+// Yield is the body's way back to its resumer. The function gets one by reference.
+template <class Signature>
+class Yield;
+
+template <class Out, class In>
+class Yield<Out(In)> {
+ public:
+  explicit Yield(detail::ExchangeFrame<Out, In>& frame) noexcept : frame_(frame) {}
+
+  // operator() hands value (nothing, if Out is void) to the resumer, and returns what the next
+  // resume() brings.
+  template <class... Value>
+  In operator()(Value&&... value) {
+    static_assert(sizeof...(Value) == (std::is_void_v<Out> ? 0 : 1), "yield exactly what Out says");
+    frame_.out.emplace(std::forward<Value>(value)...);
+    frame_.suspend();
+    return take();
+  }
+
+  // identity() is the coroutine's own.
+  const Identity& identity() const noexcept { return frame_.identity(); }
+
+ private:
+  In take() {
+    if constexpr (std::is_void_v<In>) {
+      frame_.in.reset();
+    } else {
+      In value = std::move(*frame_.in);
+      frame_.in.reset();
+      return value;
+    }
+  }
+
+  detail::ExchangeFrame<Out, In>& frame_;
+};
+
+namespace detail {
+
+template <class Out, class In, class Body>
+class BodyFrame final : public ExchangeFrame<Out, In> {
+ public:
+  template <class B>
+  BodyFrame(const Origin& origin, B&& body)
+      : ExchangeFrame<Out, In>(origin), body_(std::forward<B>(body)) {}
+
+ private:
+  void run() override {
+    Yield<Out(In)> yield{*this};
+    const auto call = [&]() -> decltype(auto) {
+      if constexpr (std::is_void_v<In>) {
+        return body_(yield);
+      } else {
+        In first = std::move(*this->in);
+        return body_(yield, std::move(first));
+      }
+    };
+    if constexpr (std::is_void_v<decltype(call())>) {
+      call();
+      this->out.reset();
+    } else {
+      this->out.emplace(call());
+    }
+  }
+
+  Body body_;
+};
+
+}  // namespace detail
+
+// Coroutine<Out(In)> yields Out and is resumed with In; either may be void.
+template <class Out, class In>
+class Coroutine<Out(In)> {
+ public:
+  // What start() and resume() return. With Out void: whether it yielded (false: it ended).
+  // Otherwise the value that was yielded, or that the function returned as its last, or nothing if
+  // it ended without.
+  using Result = std::conditional_t<std::is_void_v<Out>, bool, std::optional<detail::Stored<Out>>>;
+
+  // Takes a stack and moves body to it: a callable with the parameters (Yield<Out(In)>&, In), or
+  // just the first if In is void. Throws std::system_error: EAGAIN if all stacks are taken, ENOMEM,
+  // E2BIG if the callable is too large for the stack.
+  template <class Body>
+  Coroutine(stacks::StackPool& pool, Body&& body, const Origin& origin = {})
+      : frame_(detail::make_frame<detail::BodyFrame<Out, In, std::decay_t<Body>>>(
+            pool, origin, std::forward<Body>(body))) {}
+
+  Coroutine(Coroutine&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  Coroutine& operator=(Coroutine&& other) noexcept {
+    if (this != &other)
+      detail::CoroutineFrame::destroy(std::exchange(frame_, std::exchange(other.frame_, nullptr)));
+    return *this;
+  }
+
+  // Kills and gives the stack back. Destroying a coroutine that is running is a misuse, which
+  // terminates.
+  ~Coroutine() { detail::CoroutineFrame::destroy(frame_); }
+
+  // start() runs the function from its beginning, resume() from where it yielded, until it yields
+  // or ends. Both throw what the function throws, and std::logic_error in any other state.
+  template <class... Value>
+  Result start(Value&&... value) {
+    return run_from(CoroutineState::initial, std::forward<Value>(value)...);
+  }
+  template <class... Value>
+  Result resume(Value&&... value) {
+    return run_from(CoroutineState::suspended, std::forward<Value>(value)...);
+  }
+
+  // kill() ends the coroutine: its stack is unwound by an exception from where it yielded, so
+  // destructors run. Without effect once it has ended. Throws what the unwinding throws, and
+  // std::logic_error if the coroutine is running.
+  void kill() { frame_->kill(); }
+
+  CoroutineState state() const noexcept { return frame_->state(); }
+  const Identity& identity() const noexcept { return frame_->identity(); }
+
+ private:
+  template <class... Value>
+  Result run_from(CoroutineState state, Value&&... value) {
+    static_assert(sizeof...(Value) == (std::is_void_v<In> ? 0 : 1), "give exactly what In says");
+    if (frame_->state() == state) frame_->in.emplace(std::forward<Value>(value)...);
+    frame_->continue_from(state);
+    if constexpr (std::is_void_v<Out>) {
+      return frame_->state() != CoroutineState::ended;
+    } else {
+      return std::exchange(frame_->out, std::nullopt);
+    }
+  }
+
+  detail::ExchangeFrame<Out, In>* frame_;
+};
+
+}  // namespace evcoro::corothread

@@ -1,0 +1,131 @@
+// Scheduler: runs tasks, and holds the one way to suspend: park() until woken ready, timed out or
+// cancelled. Everything that blocks is a client of it.
+//
+//   // a client: wait until someone sets a flag
+//   while (!flag.set) {
+//     flag.waiter = Scheduler::current_task();
+//     switch (Scheduler::park(deadline, {"flag"})) { ... }
+//   }
+//   // the other side, in the same OS thread
+//   flag.set = true;
+//   waiter->scheduler()->wake(*waiter, Wake::ready);
+//
+// A task that parks or yields switches straight to the next one in the run queue; control returns
+// to the loop when the queue is empty or the drain's budget is used up. The run queue is first in,
+// first out.
+//
+// A scheduler and its tasks belong to one OS thread, the one that drives the loop: no member may be
+// called from another.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <corothread/loop_controller.hpp>
+#include <corothread/task.hpp>
+#include <corothread/timer_wheel.hpp>
+#include <stacks/export.hpp>
+#include <stacks/intrusive_list.hpp>
+
+namespace evcoro::corothread {
+
+class EVCORO_API Scheduler {
+ public:
+  explicit Scheduler(LoopController& controller) noexcept : controller_(controller) {}
+
+  // Live tasks at this point are a misuse, which terminates. Tasks that have ended and wait to be
+  // joined remain with whoever joins them, and have no scheduler() any more.
+  ~Scheduler();
+
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // current() is the scheduler whose drain() is running on this OS thread, or nullptr.
+  static Scheduler* current() noexcept;
+
+  // current_task() is the task that is running on this OS thread, or nullptr.
+  static Task* current_task() noexcept;
+
+  // park() suspends the current task until wake(), deadline or cancellation, whichever is first; of
+  // a cancelled task it returns at once. Calling it outside a task is a misuse.
+  static Wake park(TimePoint deadline, WaitReason reason) noexcept;
+
+  // yield() lets all other ready tasks run, and, now and then, the loop poll. It does so in a
+  // cancelled task too, and then returns cancelled; otherwise ready. Calling it outside a task is a
+  // misuse.
+  static Wake yield() noexcept;
+
+  // yield_to_loop() is yield(), but the loop polls before this or any other task runs on. For a
+  // task that works on and on without having to wait.
+  static Wake yield_to_loop() noexcept;
+
+  // start() puts a new task in the run queue.
+  void start(Task& task) noexcept;
+
+  // wake() makes a parked task ready; false (and nothing happens) if it isn't parked: the first
+  // wake-up wins.
+  bool wake(Task& task, Wake how) noexcept;
+
+  // cancel() makes this and every later park() of task return cancelled, until it acknowledges. The
+  // first reason stays.
+  void cancel(Task& task, CancelReason reason) noexcept;
+
+  // join() parks the current task until task has ended; ready means that it has.
+  static Wake join(Task& task, TimePoint deadline) noexcept;
+
+  // detach() gives up the right to join: the task is freed when it ends, or now if it has.
+  static void detach(Task& task) noexcept;
+
+  // free_ended() destroys a task that has ended and isn't detached, and returns its stack.
+  static void free_ended(Task& task) noexcept;
+
+  // arm() and disarm() are for timers beside those of park().
+  void arm(TimerNode& timer, TimePoint deadline) noexcept;
+  void disarm(TimerNode& timer) noexcept { wheel_.disarm(timer); }
+  TimePoint now() const noexcept { return controller_.now(); }
+
+  // drain() runs ready tasks; the loop calls it, never a task. See LoopController.
+  void drain() noexcept;
+
+  // expire() fires the timers that are due; the loop calls it. See LoopController.
+  void expire() noexcept;
+
+  bool has_ready_tasks() const noexcept { return first_ready_ != nullptr; }
+  std::size_t live_tasks() const noexcept { return live_count_; }
+
+  template <class Visit>
+  void for_each_live_task(Visit&& visit) const {
+    live_.for_each(visit);
+  }
+
+ private:
+  friend class Task;
+
+  void push_ready(Task& task) noexcept;
+  Task* pop_ready() noexcept;
+  Task* next_to_run() noexcept;
+  bool extend_budget() noexcept;
+  Wake switch_from(Task& task) noexcept;  // inlined into park() and yield()
+  [[noreturn]] void finish(Task& task) noexcept;
+  static void reap(void* task) noexcept;
+  void settle_wake_up() noexcept;
+
+  Task* first_ready_ = nullptr;
+  Task* last_ready_ = nullptr;
+  int budget_ = 0;  // switches left before the loop must poll
+  Task* running_ = nullptr;
+  detail::OsThread* os_thread_ = nullptr;    // that of the drain() that is running
+  detail::Context* loop_context_ = nullptr;  // of drain()'s caller
+  LoopController& controller_;
+  bool drain_requested_ = false;
+  int woken_by_loop_ = 0;  // wake-ups by the loop's callbacks, granted to the next drain
+  TimePoint slice_end_ =
+      never;  // when self-made work must let the loop poll; never: not yet measured
+  TimePoint wake_up_ = never;  // what set_wake_up() was last asked for
+  std::size_t live_count_ = 0;
+  stacks::IntrusiveList<Task> live_;
+  stacks::IntrusiveList<Task> ended_;  // and neither detached nor freed
+  TimerWheel wheel_;
+};
+
+}  // namespace evcoro::corothread

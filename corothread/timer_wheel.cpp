@@ -1,0 +1,121 @@
+#include <corothread/timer_wheel.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace evcoro::corothread {
+namespace {
+
+constexpr unsigned tick_shift = 20;  // a tick is 2^20 ns
+constexpr unsigned no_slot = ~0U;
+
+std::int64_t tick_of(TimePoint time) noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count() >>
+         tick_shift;
+}
+
+}  // namespace
+
+TimerWheel::TimerWheel() noexcept {
+  for (Slot& slot : slots_) slot.deadline_ = never;
+}
+
+void TimerWheel::arm(TimerNode& node, TimePoint deadline) noexcept {
+  node.deadline_ = deadline;
+  insert(node);
+  ++armed_;
+}
+
+void TimerWheel::disarm(TimerNode& node) noexcept {
+  if (!node.is_armed()) return;
+  remove(node);
+  --armed_;
+}
+
+void TimerWheel::insert(TimerNode& node) noexcept {
+  const std::int64_t tick = std::max(tick_of(node.deadline_), tick_);
+  const auto differing = static_cast<std::uint64_t>(tick ^ tick_);
+  const auto level = (static_cast<unsigned>(std::bit_width(differing | 1)) - 1) / level_bits;
+  const auto slot = static_cast<unsigned>(tick >> (level * level_bits)) % slots_per_level;
+  node.slot_ = level * slots_per_level + slot;
+  occupied_[level] |= std::uint64_t{1} << slot;
+  Slot& root = slots_[node.slot_];
+  root.deadline_ = std::min(root.deadline_, node.deadline_);
+  node.next_ = &root;
+  node.previous_ = std::exchange(root.previous_, &node);
+  node.previous_->next_ = &node;
+}
+
+void TimerWheel::remove(TimerNode& node) noexcept {
+  node.previous_->next_ = node.next_;
+  node.next_->previous_ = node.previous_;
+  node.next_ = nullptr;
+  Slot& root = slots_[node.slot_];
+  if (root.next_ != &root) return;
+  occupied_[node.slot_ / slots_per_level] &= ~(std::uint64_t{1} << node.slot_ % slots_per_level);
+  root.deadline_ = never;
+}
+
+// Moves what is in slot to list, in order, from where disarm() still finds and unlinks it.
+void TimerWheel::take_out_all(Slot& slot, Slot& list) noexcept {
+  const auto index = static_cast<unsigned>(&slot - slots_.data());
+  list.next_ = std::exchange(slot.next_, &slot);
+  list.previous_ = std::exchange(slot.previous_, &slot);
+  list.next_->previous_ = list.previous_->next_ = &list;
+  occupied_[index / slots_per_level] &= ~(std::uint64_t{1} << index % slots_per_level);
+  slot.deadline_ = never;
+}
+
+unsigned TimerWheel::first_slot() const noexcept {
+  for (unsigned level = 0; level < levels; ++level) {
+    if (occupied_[level] == 0) continue;
+    return level * slots_per_level + static_cast<unsigned>(std::countr_zero(occupied_[level]));
+  }
+  return no_slot;
+}
+
+// The first tick of a slot that is occupied: it agrees with the wheel's in all higher bits.
+std::int64_t TimerWheel::start_of(unsigned index) const noexcept {
+  const unsigned shift = index / slots_per_level * level_bits;
+  const std::int64_t higher = tick_ >> (shift + level_bits) << (shift + level_bits);
+  return higher | static_cast<std::int64_t>(index % slots_per_level) << shift;
+}
+
+TimePoint TimerWheel::next_deadline() const noexcept {
+  const unsigned index = first_slot();
+  return index == no_slot ? never : slots_[index].deadline_;
+}
+
+void TimerWheel::expire(TimePoint now) noexcept {
+  const std::int64_t now_tick = tick_of(now);
+  for (unsigned index = first_slot(); index != no_slot; index = first_slot()) {
+    const std::int64_t start = start_of(index);
+    if (start > now_tick) break;
+    tick_ = std::max(tick_, start);
+    if (!expire_slot(index, now)) break;
+  }
+  tick_ = std::max(tick_, now_tick);
+}
+
+// Fires what is due in a slot and inserts the rest anew: one level or more down, or, within the
+// present tick, where it was. Returns false if nothing was due there.
+bool TimerWheel::expire_slot(unsigned index, TimePoint now) noexcept {
+  Slot list;
+  take_out_all(slots_[index], list);
+  bool progress = index >= slots_per_level;
+  while (list.next_ != &list) {
+    TimerNode& node = *list.next_;
+    remove(node);
+    if (node.deadline_ > now) {
+      insert(node);
+      continue;
+    }
+    --armed_;
+    progress = true;
+    node.fire_(node);
+  }
+  return progress;
+}
+
+}  // namespace evcoro::corothread
