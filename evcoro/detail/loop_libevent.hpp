@@ -1,0 +1,131 @@
+// LoopCore: a Loop's inside. It is the scheduler's LoopController on a libevent event_base.
+//
+//   libevent                     LoopCore                        Scheduler
+//   a descriptor is ready  -->   Descriptor::on_event     -->    wake(task)
+//                                request_drain            <--    (the first wake of a pass)
+//   drain_event_, same pass -->  on_drain                 -->    drain(): runs all ready tasks
+//   timer_event_           -->   on_timer                 -->    expire()
+//   wake_event_ (eventfd)  -->   on_wake: posts, stop
+//
+// Five events a loop, whatever the number of its threads.
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include <corothread/loop_controller.hpp>
+#include <corothread/scheduler.hpp>
+#include <evcoro/loop.hpp>
+#include <evcoro/thread.hpp>
+#include <stacks/intrusive_list.hpp>
+
+namespace evcoro::detail {
+
+// LoopClient is an object that has events in a loop's base, and learns when the loop goes.
+class LoopClient : public stacks::ListLink {
+ public:
+  virtual void on_shutdown() noexcept {}     // Loop::shutdown() begins
+  virtual void on_loop_gone() noexcept = 0;  // last chance to remove events
+
+ protected:
+  ~LoopClient() = default;
+};
+
+class LoopCore final : public corothread::LoopController {
+ public:
+  LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base);
+  ~LoopCore();
+  LoopCore(const LoopCore&) = delete;
+  LoopCore& operator=(const LoopCore&) = delete;
+
+  Loop& loop() const noexcept { return loop_; }
+  event_base* base() const noexcept { return base_; }
+  stacks::StackPool& stacks() const noexcept { return stacks_; }
+  corothread::Scheduler& scheduler() noexcept { return scheduler_; }
+  bool is_shutting_down() const noexcept { return shutting_down_; }
+
+  // has_edges() says whether the back end has edge-triggered events and tells of a peer's close.
+  bool has_edges() const noexcept { return has_edges_; }
+
+  // is_foreign() is true in a child process of the one that made the loop: then its events are the
+  // parent's, and must not be touched.
+  bool is_foreign() const noexcept;
+
+  void add_client(LoopClient& client) noexcept { clients_.push_back(client); }
+
+  // hold() and release() nest: between them the loop has work though it may have no thread.
+  void hold() noexcept {
+    ++holders_;
+    settle();
+  }
+  void release() noexcept {
+    --holders_;
+    settle();
+  }
+
+  Loop::End run();
+  void run_once(Timeout timeout);
+  void stop() noexcept;
+  void post(std::unique_ptr<Posted> function) noexcept;
+  std::vector<ThreadInfo> shutdown(Timeout timeout);
+
+  // drive_until_ended() runs the loop from outside any thread until task has ended; false if that
+  // can't be.
+  bool drive_until_ended(const corothread::Task& task);
+
+  std::vector<ThreadInfo> threads(const corothread::Task* except = nullptr) const;
+  void report(const ThreadInfo& thread, std::exception_ptr exception) noexcept;
+  void on_thread_end() noexcept;
+
+  Loop::ExceptionHandler exception_handler;
+
+ private:
+  static void on_drain(evutil_socket_t, short, void* self) noexcept;
+  static void on_timer(evutil_socket_t, short, void* self) noexcept;
+  static void on_wake(evutil_socket_t, short, void* self) noexcept;
+
+  void request_drain() noexcept override;
+  void request_drain_after_poll() noexcept override;
+  void set_wake_up(TimePoint deadline) noexcept override;
+  TimePoint now() const noexcept override { return Clock::now(); }
+
+  void require_outside(const char* what) const;
+  bool is_dispatching() const noexcept;
+  void notify() noexcept;
+  void run_posted() noexcept;
+  void settle() noexcept;
+  void add_wake_event(bool keeps_base_alive) noexcept;
+  void cancel_all(const corothread::Task* except) noexcept;
+  void drive_directly(TimePoint deadline) noexcept;
+  bool wait_for_others(corothread::Task& self, TimePoint deadline) noexcept;
+  void end_threads() noexcept;
+
+  Loop& loop_;
+  stacks::StackPool& stacks_;
+  event_base* base_;
+  const bool owns_base_;
+  bool has_edges_ = false;
+  const int process_generation_;
+  corothread::Scheduler scheduler_{*this};
+
+  struct event drain_event_;  // activated by hand: drain in this pass
+  struct event later_event_;  // zero timeout: drain after the next poll
+  struct event timer_event_;  // the earliest deadline
+  struct event wake_event_;   // the eventfd
+  int wake_descriptor_ = -1;
+  std::atomic<Posted*> posted_{nullptr};  // newest first
+  std::atomic<bool> notified_{false};     // the eventfd is readable, or about to be
+  std::atomic<bool> stop_requested_{false};
+  bool stopped_ = false;           // a stop was carried out
+  bool keeps_base_alive_ = false;  // wake_event_ counts as pending
+  bool shutting_down_ = false;
+  int holders_ = 0;
+  corothread::Task* end_waiter_ = nullptr;  // waits in shutdown() for others to end
+  stacks::IntrusiveList<LoopClient> clients_;
+};
+
+}  // namespace evcoro::detail

@@ -1,0 +1,53 @@
+// Errors: what the library reports beyond errno. System errors are std::error_codes that compare
+// with std::errc; misuse of a kind that can be survived has codes of its own, whose message says
+// what to do.
+//
+//   if (result.error == std::errc::timed_out) ...
+//   if (result.error == evcoro::Errc::second_reader) ...
+#pragma once
+
+#include <system_error>
+#include <type_traits>
+
+#include <corothread/task.hpp>
+#include <stacks/export.hpp>
+
+namespace evcoro {
+
+using corothread::CancelReason;
+
+enum class Errc {
+  not_in_a_thread = 1,  // a blocking call outside a coroutine thread
+  wrong_loop,           // an object of one loop used by a thread of another
+  second_reader,        // two threads read one socket at once
+  second_writer,        // two threads write one socket at once
+  mixed_registration,   // the application has a level-triggered event on the descriptor
+  no_loop,              // the loop of this object has been destroyed
+  loop_shutting_down,   // Loop::shutdown() is under way: nothing new is spawned
+  not_the_owner,        // a Timer waited for by another thread than its own
+};
+EVCORO_API const std::error_category& error_category() noexcept;
+inline std::error_code make_error_code(Errc error) noexcept {
+  return {static_cast<int>(error), error_category()};
+}
+
+namespace detail {
+
+// system_error() is errno, or the number given, as an error_code.
+EVCORO_API std::error_code system_error() noexcept;
+inline std::error_code system_error(int number) noexcept {
+  return {number, std::generic_category()};
+}
+
+// to_error() is what a blocking call returns for the way in which its thread was woken.
+inline std::error_code to_error(corothread::Wake wake) noexcept {
+  if (wake == corothread::Wake::ready) return {};
+  return std::make_error_code(wake == corothread::Wake::timed_out ? std::errc::timed_out
+                                                                  : std::errc::operation_canceled);
+}
+
+}  // namespace detail
+}  // namespace evcoro
+
+template <>
+struct std::is_error_code_enum<evcoro::Errc> : std::true_type {};

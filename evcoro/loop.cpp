@@ -1,0 +1,95 @@
+#include <evcoro/loop.hpp>
+
+#include <utility>
+
+#include <evcoro/detail/loop_libevent.hpp>
+
+namespace evcoro {
+namespace {
+
+// StackWait parks the calling thread until a stack is free.
+class StackWait final : public stacks::StackWaiter {
+ public:
+  explicit StackWait(detail::ThreadTask& thread) noexcept : thread_(thread) {}
+
+  std::error_code wait(stacks::StackPool& pool, TimePoint deadline) noexcept {
+    pool.wait(*this);
+    const auto how = corothread::Scheduler::park(deadline, {"a stack"});
+    if (how == corothread::Wake::ready) return {};
+    unlink();
+    return detail::to_error(how);
+  }
+
+  void stack_free() noexcept override {
+    thread_.scheduler()->wake(thread_, corothread::Wake::ready);
+  }
+
+ private:
+  detail::ThreadTask& thread_;
+};
+
+}  // namespace
+
+Loop::Loop(stacks::StackPool& pool, event_base* base)
+    : core_(std::make_unique<detail::LoopCore>(*this, pool, base)),
+      scheduler_(&core_->scheduler()) {}
+
+Loop::Loop(stacks::StackPool::Options stacks, event_base* base)
+    : own_stacks_(std::in_place, std::move(stacks)),
+      core_(std::make_unique<detail::LoopCore>(*this, *own_stacks_, base)),
+      scheduler_(&core_->scheduler()) {}
+
+Loop::~Loop() = default;
+
+Loop* Loop::current() noexcept {
+  const detail::ThreadTask* const thread = detail::current_thread();
+  return thread == nullptr ? nullptr : &thread->core().loop();
+}
+
+Loop::End Loop::run() { return core_->run(); }
+void Loop::run_once(Timeout timeout) { core_->run_once(timeout); }
+void Loop::stop() noexcept { core_->stop(); }
+void Loop::post_function(std::unique_ptr<detail::Posted> function) noexcept {
+  core_->post(std::move(function));
+}
+
+std::vector<ThreadInfo> Loop::shutdown(Timeout timeout) { return core_->shutdown(timeout); }
+std::vector<ThreadInfo> Loop::threads() const { return core_->threads(); }
+std::size_t Loop::thread_count() const noexcept { return scheduler_->live_tasks(); }
+
+void Loop::set_exception_handler(ExceptionHandler handler) {
+  core_->exception_handler = std::move(handler);
+}
+
+event_base* Loop::base() const noexcept { return core_->base(); }
+stacks::StackPool& Loop::stacks() const noexcept { return core_->stacks(); }
+
+stacks::StackPool* Loop::pool_for_spawn(const SpawnOptions& options,
+                                        std::error_code& error) noexcept {
+  if (core_->is_shutting_down()) {
+    error = Errc::loop_shutting_down;
+    return nullptr;
+  }
+  return options.stacks != nullptr ? options.stacks : &core_->stacks();
+}
+
+std::error_code Loop::wait_for_stack(const SpawnOptions& options, Timeout timeout) noexcept {
+  detail::ThreadTask* const thread = detail::current_thread();
+  if (thread == nullptr) return Errc::not_in_a_thread;
+  if (&thread->core() != core_.get()) return Errc::wrong_loop;
+  std::error_code error;
+  stacks::StackPool* const pool = pool_for_spawn(options, error);
+  if (pool == nullptr) return error;
+  const TimePoint deadline = timeout.deadline();
+  while (pool->available() == 0) {
+    if (!timeout.may_wait()) return detail::to_error(corothread::Wake::timed_out);
+    StackWait wait{*thread};
+    if (const auto waited = wait.wait(*pool, deadline)) {
+      pool->pass_on();  // in case a stack became free for this thread all the same
+      return waited;
+    }
+  }
+  return {};
+}
+
+}  // namespace evcoro

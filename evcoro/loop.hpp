@@ -1,0 +1,180 @@
+// Loop: an event loop that coroutine threads run on. It has an event_base of its own, or lives in
+// one that the application made.
+//
+//   evcoro::Loop loop{{.capacity = 100, .stack_size = 16 * 1024}};
+//   loop.spawn({.name = "hello"}, [] {
+//     evcoro::this_thread::sleep_for(1s);
+//     std::puts("hello");
+//   }).value().detach();
+//   loop.run();   // until all threads have ended, or stop()
+//
+// In an application that has an event_base, and dispatches it as ever:
+//
+//   evcoro::Loop loop{{.capacity = 100}, base};
+//   ...
+//   event_base_dispatch(base);   // runs the threads too
+//
+// A loop and all that belongs to it is used from one OS thread: the one that drives it. Only stop()
+// and post() may be called from any.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <corothread/task.hpp>
+#include <evcoro/error.hpp>
+#include <evcoro/result.hpp>
+#include <evcoro/thread.hpp>
+#include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
+#include <stacks/stack_pool.hpp>
+
+struct event_base;
+
+namespace evcoro {
+
+namespace detail {
+
+// Posted is a function on its way to a loop.
+struct Posted {
+  virtual ~Posted() = default;
+  virtual void run() = 0;
+  Posted* next = nullptr;
+};
+
+template <class Function>
+struct PostedFunction final : Posted {
+  explicit PostedFunction(Function f) : function(std::move(f)) {}
+  void run() override { function(); }
+  Function function;
+};
+
+template <class F>
+using ThreadResult = std::invoke_result_t<std::decay_t<F>&>;
+
+}  // namespace detail
+
+class EVCORO_API Loop {
+ public:
+  // Why run() returned.
+  enum class End {
+    stopped,  // stop() was called
+    idle,     // nothing is left: no thread, no acceptor, no pending event of the application
+  };
+
+  // ExceptionHandler gets the exceptions that nobody joins for, in the OS thread of the loop. It
+  // must not block.
+  using ExceptionHandler =
+      std::function<void(const ThreadInfo& thread, std::exception_ptr exception)>;
+
+  // A loop on a pool that the caller owns; the pool must outlive it, and serves one loop only. base
+  // is the application's event_base, which must outlive the loop and is never freed by it; without
+  // one the loop makes its own. Throws std::system_error.
+  explicit Loop(stacks::StackPool& pool, event_base* base = nullptr);
+
+  // A loop with a pool of its own.
+  explicit Loop(stacks::StackPool::Options stacks, event_base* base = nullptr);
+
+  // Cancels (CancelReason::shutdown) the threads that are left and lets them run to their end
+  // without further I/O. If some do not end, it reports which and terminates, as std::thread would:
+  // call shutdown() before.
+  ~Loop();
+
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // current() is the loop of the running thread, or nullptr outside one.
+  static Loop* current() noexcept;
+
+  // run() drives the event_base until stop() or until nothing is left to do. It can be called
+  // again; the threads are as they were. Not to be called by a thread or callback of this loop:
+  // that throws std::logic_error, as it does in run_once().
+  End run();
+
+  // run_once() makes one pass: waits for something to happen, until timeout, and handles it.
+  void run_once(Timeout timeout = {});
+
+  // stop() makes run() return, or the next one if none is under way; in a base that the application
+  // drives, it breaks the dispatch. Any OS thread may call it.
+  void stop() noexcept;
+
+  // post() runs function() in the OS thread of the loop, outside any thread: it must not block, but
+  // may spawn. In order of posting. Any OS thread may call it. Posts alone don't keep run() from
+  // returning; what is posted then waits for the next run(), and is destroyed with the loop. An
+  // exception goes to the exception handler.
+  template <class F>
+  void post(F&& function) {
+    post_function(
+        std::make_unique<detail::PostedFunction<std::decay_t<F>>>(std::forward<F>(function)));
+  }
+
+  // spawn() makes a thread that runs function(), and queues it. Errors: EAGAIN if the pool has no
+  // stack left, ENOMEM, E2BIG if the function is too large for the stack, Errc::loop_shutting_down.
+  // What copying or moving function throws passes through.
+  template <class F>
+  Result<Thread<detail::ThreadResult<F>>> spawn(const SpawnOptions& options, F&& function) {
+    using T = detail::ThreadResult<F>;
+    std::error_code error;
+    stacks::StackPool* const pool = pool_for_spawn(options, error);
+    if (pool == nullptr) return error;
+    auto* const task = corothread::make_task<detail::FunctionTask<std::decay_t<F>, T>>(
+        *pool, error, *core_, options, std::forward<F>(function));
+    if (task == nullptr) return error;
+    scheduler_->start(*task);
+    return Thread<T>{*task};
+  }
+
+  template <class F>
+  requires std::is_invocable_v < std::decay_t<F>
+  & > Result<Thread<detail::ThreadResult<F>>> spawn(
+          F&& function, SourceLocation where = SourceLocation::current()) {
+    return spawn(SpawnOptions{.where = where}, std::forward<F>(function));
+  }
+
+  // spawn_wait() waits for a stack if there is none, first come first served. To be called in a
+  // thread.
+  template <class F>
+  Result<Thread<detail::ThreadResult<F>>> spawn_wait(const SpawnOptions& options, F&& function,
+                                                     Timeout timeout = {}) {
+    if (const auto error = wait_for_stack(options, timeout)) return error;
+    return spawn(options, std::forward<F>(function));
+  }
+
+  // shutdown() cancels all threads but the calling one (CancelReason::shutdown), stops its
+  // acceptors, and waits for the threads to end; meanwhile nothing new is spawned. Returns those
+  // that have not ended by the deadline: none, if all is well. It may be called in a thread,
+  // outside (then it drives the loop), and in a callback of the base, where it can't wait for I/O
+  // and so gives cancelled threads the chance to end without.
+  std::vector<ThreadInfo> shutdown(Timeout timeout);
+
+  // threads() lists the live threads.
+  std::vector<ThreadInfo> threads() const;
+  std::size_t thread_count() const noexcept;
+
+  // The default handler reports the thread and what() to the sink of stacks/report.hpp.
+  void set_exception_handler(ExceptionHandler handler);
+
+  event_base* base() const noexcept;
+  stacks::StackPool& stacks() const noexcept;
+
+  // core() is for the library's own use.
+  detail::LoopCore& core() const noexcept { return *core_; }
+
+ private:
+  stacks::StackPool* pool_for_spawn(const SpawnOptions& options, std::error_code& error) noexcept;
+  std::error_code wait_for_stack(const SpawnOptions& options, Timeout timeout) noexcept;
+  void post_function(std::unique_ptr<detail::Posted> function) noexcept;
+
+  std::optional<stacks::StackPool> own_stacks_;
+  std::unique_ptr<detail::LoopCore> core_;
+  corothread::Scheduler* scheduler_;  // the core's
+};
+
+}  // namespace evcoro

@@ -1,0 +1,355 @@
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <evcoro/detail/loop_libevent.hpp>
+#include <stacks/report.hpp>
+
+namespace evcoro::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long ~Loop lets cancelled threads run that keep each other ready.
+constexpr auto patience = 1s;
+
+// Counts the forks between the first process that made a loop and this one.
+std::atomic<int> process_generation{0};
+
+int current_generation() noexcept {
+  static const int registered =
+      ::pthread_atfork(nullptr, nullptr, [] { process_generation.fetch_add(1); });
+  static_cast<void>(registered);
+  return process_generation.load(std::memory_order_relaxed);
+}
+
+event_base* make_base() {
+  event_config* const config = event_config_new();
+  if (config == nullptr) throw std::bad_alloc();
+  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);  // posts come by our own eventfd
+  event_base* const base = event_base_new_with_config(config);
+  event_config_free(config);
+  if (base == nullptr) {
+    throw std::system_error(
+        errno != 0 ? errno : ENODEV, std::generic_category(),
+        "Loop: libevent has no usable back end (see EVENT_NO... in the environment)");
+  }
+  return base;
+}
+
+timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
+  const auto rounded =
+      std::chrono::ceil<std::chrono::microseconds>(std::max(duration, 0ns)).count();
+  return {.tv_sec = rounded / 1'000'000, .tv_usec = rounded % 1'000'000};
+}
+
+}  // namespace
+
+LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
+    : loop_(loop),
+      stacks_(stacks),
+      base_(base != nullptr ? base : make_base()),
+      owns_base_(base == nullptr),
+      process_generation_(current_generation()) {
+  constexpr int wanted = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+  has_edges_ = (event_base_get_features(base_) & wanted) == wanted;
+  wake_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wake_descriptor_ < 0) {
+    const std::error_code error = system_error();
+    if (owns_base_) event_base_free(base_);
+    throw std::system_error(error, "Loop: eventfd");
+  }
+  event_assign(&drain_event_, base_, -1, 0, on_drain, this);
+  event_assign(&later_event_, base_, -1, 0, on_drain, this);
+  event_assign(&timer_event_, base_, -1, 0, on_timer, this);
+  add_wake_event(false);
+}
+
+LoopCore::~LoopCore() {
+  if (!is_foreign()) {
+    end_threads();
+    clients_.for_each([](LoopClient& client) {
+      client.unlink();
+      client.on_loop_gone();
+    });
+    for (struct event* each : {&drain_event_, &later_event_, &timer_event_, &wake_event_})
+      event_del(each);
+    if (owns_base_) event_base_free(base_);
+  }
+  ::close(wake_descriptor_);
+  for (Posted* each = posted_.load(); each != nullptr;) delete std::exchange(each, each->next);
+}
+
+bool LoopCore::is_foreign() const noexcept {
+  return process_generation_ != process_generation.load(std::memory_order_relaxed);
+}
+
+// --- the scheduler's wishes ---
+
+void LoopCore::request_drain() noexcept { event_active(&drain_event_, EV_TIMEOUT, 1); }
+
+void LoopCore::request_drain_after_poll() noexcept {
+  const timeval at_once{};
+  event_add(&later_event_, &at_once);
+}
+
+void LoopCore::set_wake_up(TimePoint deadline) noexcept {
+  if (deadline == never) {
+    event_del(&timer_event_);
+    return;
+  }
+  // libevent adds to the time that it has cached at the beginning of this pass.
+  event_base_update_cache_time(base_);
+  const timeval duration = to_timeval(deadline - now());
+  event_add(&timer_event_, &duration);
+}
+
+void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
+  auto& core = *static_cast<LoopCore*>(self);
+  core.scheduler_.drain();
+  core.settle();
+}
+
+void LoopCore::on_timer(evutil_socket_t, short, void* self) noexcept {
+  static_cast<LoopCore*>(self)->scheduler_.expire();
+}
+
+// --- other OS threads' wishes ---
+
+void LoopCore::notify() noexcept {
+  if (notified_.exchange(true)) return;
+  const std::uint64_t one = 1;
+  while (::write(wake_descriptor_, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void LoopCore::on_wake(evutil_socket_t descriptor, short, void* self) noexcept {
+  auto& core = *static_cast<LoopCore*>(self);
+  std::uint64_t count = 0;
+  while (::read(descriptor, &count, sizeof count) < 0 && errno == EINTR) {
+  }
+  core.notified_ = false;  // before looking: what comes from now on notifies anew
+  core.run_posted();
+  if (core.stop_requested_.exchange(false)) {
+    core.stopped_ = true;
+    event_base_loopbreak(core.base_);
+  }
+  core.settle();
+}
+
+void LoopCore::stop() noexcept {
+  stop_requested_ = true;
+  notify();
+}
+
+void LoopCore::post(std::unique_ptr<Posted> function) noexcept {
+  Posted* const node = function.release();
+  node->next = posted_.load(std::memory_order_relaxed);
+  while (!posted_.compare_exchange_weak(node->next, node)) {
+  }
+  notify();
+}
+
+void LoopCore::run_posted() noexcept {
+  Posted* newest_first = posted_.exchange(nullptr);
+  Posted* in_order = nullptr;
+  while (newest_first != nullptr) {
+    Posted* const next = newest_first->next;
+    newest_first->next = in_order;
+    in_order = std::exchange(newest_first, next);
+  }
+  while (in_order != nullptr) {
+    const std::unique_ptr<Posted> each{std::exchange(in_order, in_order->next)};
+    try {
+      each->run();
+    } catch (...) {
+      report({.name = "post"}, std::current_exception());
+    }
+  }
+}
+
+// --- driving ---
+
+// The wake event keeps the base from running out of events exactly while the loop has work that no
+// other event of its own stands for. Otherwise it is internal, as libevent's own notification is.
+void LoopCore::add_wake_event(bool keeps_base_alive) noexcept {
+  event_assign(&wake_event_, base_, wake_descriptor_, EV_READ | EV_PERSIST, on_wake, this);
+  if (!keeps_base_alive) wake_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
+  event_add(&wake_event_, nullptr);
+  keeps_base_alive_ = keeps_base_alive;
+}
+
+void LoopCore::settle() noexcept {
+  const bool has_work = scheduler_.live_tasks() != 0 || holders_ != 0;
+  if (has_work == keeps_base_alive_) return;
+  event_del(&wake_event_);
+  add_wake_event(has_work);
+}
+
+// libevent has no question for this (event_base_get_running_event() crashes outside a callback),
+// but it caches the time while it dispatches, and then only: two looks at the cache with a tick of
+// the clock in between differ if there is none.
+bool LoopCore::is_dispatching() const noexcept {
+  const auto same = [](const timeval& a, const timeval& b) {
+    return a.tv_sec == b.tv_sec && a.tv_usec == b.tv_usec;
+  };
+  timeval first;
+  timeval clock;
+  timeval second;
+  event_base_update_cache_time(base_);
+  event_base_gettimeofday_cached(base_, &first);
+  do {
+    evutil_gettimeofday(&clock, nullptr);
+  } while (same(clock, first));
+  event_base_gettimeofday_cached(base_, &second);
+  return same(first, second);
+}
+
+void LoopCore::require_outside(const char* what) const {
+  if (is_foreign()) {
+    throw std::logic_error(std::string(what) +
+                           ": this loop belongs to the parent process; make one in the child");
+  }
+  if (is_dispatching()) {
+    throw std::logic_error(
+        std::string(what) +
+        ": the loop is running already; call it outside its threads and callbacks");
+  }
+}
+
+Loop::End LoopCore::run() {
+  require_outside("Loop::run");
+  run_posted();
+  settle();
+  stopped_ = stop_requested_.exchange(false);
+  if (!stopped_ && event_base_loop(base_, 0) < 0) {
+    throw std::system_error(system_error(), "Loop::run: event_base_loop");
+  }
+  const bool broken =
+      stopped_ || event_base_got_break(base_) != 0 || event_base_got_exit(base_) != 0;
+  return broken ? Loop::End::stopped : Loop::End::idle;
+}
+
+void LoopCore::run_once(Timeout timeout) {
+  require_outside("Loop::run_once");
+  run_posted();
+  settle();
+  corothread::TimerNode alarm{
+      [](corothread::TimerNode&) noexcept {}};  // that it fires ends the pass
+  const TimePoint deadline = timeout.deadline();
+  if (timeout.may_wait() && deadline != never) scheduler_.arm(alarm, deadline);
+  const int result = event_base_loop(base_, timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+  scheduler_.disarm(alarm);
+  if (result < 0) throw std::system_error(system_error(), "Loop::run_once: event_base_loop");
+}
+
+// Runs ready threads without polling: all that can be done inside a callback of the base.
+void LoopCore::drive_directly(TimePoint deadline) noexcept {
+  while (scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
+}
+
+bool LoopCore::drive_until_ended(const corothread::Task& task) {
+  drive_directly(now() + patience);
+  while (!task.has_ended() && !is_dispatching()) run_once(never);
+  return task.has_ended();
+}
+
+// --- the end ---
+
+void LoopCore::cancel_all(const corothread::Task* except) noexcept {
+  scheduler_.for_each_live_task([&](corothread::Task& task) {
+    if (&task != except) scheduler_.cancel(task, CancelReason::shutdown);
+  });
+}
+
+bool LoopCore::wait_for_others(corothread::Task& self, TimePoint deadline) noexcept {
+  end_waiter_ = &self;
+  self.shield();  // a cancelled thread can end its loop, too
+  const auto how = corothread::Scheduler::park(deadline, {"shutdown"});
+  self.unshield();
+  end_waiter_ = nullptr;
+  return how == corothread::Wake::ready;
+}
+
+void LoopCore::on_thread_end() noexcept {
+  if (end_waiter_ != nullptr) scheduler_.wake(*end_waiter_, corothread::Wake::ready);
+}
+
+std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
+  const TimePoint deadline = timeout.deadline();
+  corothread::Task* const self = corothread::Scheduler::current() == &scheduler_
+                                     ? corothread::Scheduler::current_task()
+                                     : nullptr;
+  const std::size_t remaining = self != nullptr ? 1 : 0;
+  shutting_down_ = true;
+  clients_.for_each([](LoopClient& client) { client.on_shutdown(); });
+  cancel_all(self);
+  while (scheduler_.live_tasks() > remaining && now() < deadline) {
+    if (self != nullptr) {
+      if (!wait_for_others(*self, deadline)) break;
+    } else if (is_dispatching()) {
+      drive_directly(deadline);
+      break;
+    } else {
+      run_once(deadline);
+    }
+  }
+  shutting_down_ = false;
+  return threads(self);
+}
+
+void LoopCore::end_threads() noexcept {
+  if (corothread::Scheduler::current() == &scheduler_) {
+    stacks::misuse(
+        "a Loop was destroyed by a thread of its own; stop() it, and destroy it outside");
+  }
+  shutting_down_ = true;
+  cancel_all(nullptr);
+  drive_directly(now() + patience);
+  if (scheduler_.live_tasks() == 0) return;
+  for (const ThreadInfo& each : threads()) {
+    stacks::ReportLine{} << "evcoro: a Loop was destroyed, and this thread does not stop: '"
+                         << each.name << "' (id " << each.id << "), spawned at " << each.spawned_at
+                         << ", " << to_string(each.state) << " " << each.wait_reason << "\n"
+                         << stacks::ReportLine::send;
+  }
+  stacks::misuse(
+      "a Loop was destroyed with threads that do not stop; call Loop::shutdown() before");
+}
+
+std::vector<ThreadInfo> LoopCore::threads(const corothread::Task* except) const {
+  std::vector<ThreadInfo> result;
+  scheduler_.for_each_live_task([&](const corothread::Task& task) {
+    if (&task != except) result.push_back(static_cast<const ThreadTask&>(task).describe());
+  });
+  return result;
+}
+
+void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) noexcept try {
+  if (exception_handler) {
+    exception_handler(thread, std::move(exception));
+    return;
+  }
+  std::string what = "an exception that is no std::exception";
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {
+  }
+  stacks::report("evcoro: thread '" + thread.name + "' (id " + std::to_string(thread.id) +
+                 "), spawned at " + thread.spawned_at + ", ended with an exception: " + what +
+                 "\n");
+} catch (...) {
+  stacks::misuse("a loop's exception handler threw; it must not");
+}
+
+}  // namespace evcoro::detail

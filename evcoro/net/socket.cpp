@@ -1,0 +1,130 @@
+#include <evcoro/net/socket.hpp>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+#include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/socket_libevent.hpp>
+#include <evcoro/loop.hpp>
+
+namespace evcoro {
+namespace {
+
+const std::error_code bad_descriptor = detail::system_error(EBADF);
+
+}  // namespace
+
+Result<Socket> Socket::open(int family) noexcept {
+  Loop* const loop = Loop::current();
+  if (loop == nullptr) return Errc::not_in_a_thread;
+  return open(*loop, family);
+}
+
+Result<Socket> Socket::open(Loop& loop, int family) noexcept {
+  const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return detail::system_error();
+  const int on = 1;
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return adopt(loop, descriptor);
+}
+
+Result<Socket> Socket::adopt(Loop& loop, int descriptor) noexcept {
+  if (descriptor < 0) return bad_descriptor;
+  std::error_code error;
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  if (flags < 0 ||
+      ((flags & O_NONBLOCK) == 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0)) {
+    error = detail::system_error();
+  } else if (auto* const state = new (std::nothrow)
+                 detail::SocketState(loop.core(), descriptor, detail::is_tcp_socket(descriptor))) {
+    return Socket{*state};
+  } else {
+    error = detail::system_error(ENOMEM);
+  }
+  ::close(descriptor);
+  return error;
+}
+
+std::error_code Socket::connect(const Address& address, Timeout timeout) noexcept {
+  return state_ == nullptr ? bad_descriptor : state_->connect(address, timeout);
+}
+
+IoResult Socket::recv(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive(buffer, timeout, flags);
+}
+
+IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive_all(buffer, timeout);
+}
+
+IoResult Socket::send(std::span<const std::byte> data, Timeout timeout, int flags) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->send(data, timeout, flags);
+}
+
+std::error_code Socket::shutdown(Shutdown how) noexcept {
+  if (::shutdown(native_handle(), static_cast<int>(how)) != 0) return detail::system_error();
+  return {};
+}
+
+void Socket::close() noexcept {
+  const int descriptor = release();
+  if (descriptor >= 0) ::close(descriptor);  // Linux has closed it even if EINTR is what it says
+}
+
+int Socket::release() noexcept {
+  if (state_ == nullptr) return -1;
+  const int descriptor = state_->give_up();
+  std::exchange(state_, nullptr)->drop();
+  return descriptor;
+}
+
+int Socket::native_handle() const noexcept { return state_ == nullptr ? -1 : state_->number(); }
+
+void Socket::set_idle_timeout(Timeout timeout) noexcept {
+  if (state_ != nullptr) state_->set_idle_timeout(timeout);
+}
+
+std::error_code Socket::set_option(int level, int name, int value) noexcept {
+  if (::setsockopt(native_handle(), level, name, &value, sizeof value) != 0)
+    return detail::system_error();
+  return {};
+}
+
+Result<int> Socket::option(int level, int name) const noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  if (::getsockopt(native_handle(), level, name, &value, &size) != 0) return detail::system_error();
+  return value;
+}
+
+namespace {
+
+using AddressCall = int (*)(int, sockaddr*, socklen_t*);
+
+Address address_by(AddressCall call, int descriptor) noexcept {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* const address = reinterpret_cast<sockaddr*>(&storage);
+  return call(descriptor, address, &size) == 0 ? Address{address, size} : Address{};
+}
+
+}  // namespace
+
+Address Socket::local_address() const noexcept {
+  return address_by(::getsockname, native_handle());
+}
+Address Socket::peer_address() const noexcept { return address_by(::getpeername, native_handle()); }
+
+Result<Socket> connect(const Address& address, Timeout timeout) noexcept {
+  Result<Socket> socket = Socket::open(address.family());
+  if (!socket) return socket;
+  if (const auto error = socket->connect(address, timeout)) return error;
+  return socket;
+}
+
+}  // namespace evcoro

@@ -1,0 +1,179 @@
+// TcpAcceptor: listens, and runs each connection in a thread of its own. The stack pool is the
+// throttle: no stack, no connection.
+//
+//   TcpAcceptor acceptor{loop, Address::any(AF_INET, 9999), [](Socket& socket) {
+//     std::array<std::byte, 1024> buffer;
+//     while (IoResult in = socket.recv(buffer, 3s)) {
+//       if (in.count == 0 || !socket.send(std::span{buffer}.first(in.count), 3s)) break;
+//     }
+//   }};
+//   loop.run();
+//
+// When no stack is left, the acceptor stops listening until one is free, and clients queue in the
+// kernel's backlog; or it turns them away, see Options::when_full.
+//
+// It is used in the loop's OS thread.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <corothread/identity.hpp>
+#include <evcoro/net/address.hpp>
+#include <evcoro/net/socket.hpp>
+#include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
+#include <stacks/stack_pool.hpp>
+
+namespace evcoro {
+
+class Loop;
+
+namespace detail {
+class AcceptorCore;
+}
+
+// ConnectionHandler is what a connection's thread runs. The socket is closed after it.
+using ConnectionHandler = std::function<void(Socket& socket)>;
+
+// Accepted is a new connection, as a factory sees it.
+class EVCORO_API Accepted {
+ public:
+  Accepted(int descriptor, const Address& peer) noexcept : descriptor_(descriptor), peer_(peer) {}
+
+  int native_handle() const noexcept { return descriptor_; }
+  const Address& peer_address() const noexcept { return peer_; }
+
+  // run() says what the connection's thread is to run; set_name() what it is called.
+  void run(ConnectionHandler handler) {
+    run(std::make_shared<const ConnectionHandler>(std::move(handler)));
+  }
+  void run(std::shared_ptr<const ConnectionHandler> handler) noexcept {
+    handler_ = std::move(handler);
+  }
+  void set_name(std::string_view name) { name_ = name; }
+
+ private:
+  friend class detail::AcceptorCore;
+  int descriptor_;
+  const Address& peer_;
+  std::shared_ptr<const ConnectionHandler> handler_;
+  std::string name_;
+};
+
+// ConnectionFactory decides what runs on a new connection. It is called outside any thread and must
+// not block. Non-zero, an exception, or no call of Accepted::run() closes the connection at once.
+using ConnectionFactory = std::function<int(Accepted& accepted)>;
+
+// Refusal is a connection that is turned away, as the callback sees it.
+class EVCORO_API Refusal {
+ public:
+  Refusal(int descriptor, const Address& peer) noexcept : descriptor_(descriptor), peer_(peer) {}
+
+  const Address& peer_address() const noexcept { return peer_; }
+
+  // write() sends text as far as the socket's buffer takes it without waiting. Returns how much.
+  std::size_t write(std::string_view text) noexcept;
+
+ private:
+  int descriptor_;
+  const Address& peer_;
+};
+
+class EVCORO_API TcpAcceptor {
+ public:
+  enum class WhenFull {
+    pause,  // stop listening until a stack is free: clients wait in the backlog, and nobody is lost
+    reject,  // accept and close; Options::refuse may write a refusal before
+  };
+
+  struct Options {
+    std::string name = "connection";  // of the threads
+    int backlog = 4096;               // see listen(2); the kernel caps it at net.core.somaxconn
+    int receive_buffer = -1;          // SO_RCVBUF and SO_SNDBUF of the connections in bytes; -1
+    int send_buffer = -1;             // leaves the system's
+    WhenFull when_full = WhenFull::pause;
+    std::function<void(Refusal&)> refuse =
+        {};                               // with reject: called outside any thread, must not block
+    stacks::StackPool* stacks = nullptr;  // another pool than the loop's
+    corothread::SourceLocation where = corothread::SourceLocation::current();
+  };
+
+  struct Counters {
+    std::uint64_t accepted = 0;  // connections that got a thread
+    std::uint64_t refused = 0;  // turned away: no stack (with reject), by the factory, or no memory
+    std::size_t waiting = 0;    // in the kernel's backlog now; 0 if the kernel doesn't say
+    std::size_t active = 0;     // have a thread now
+    std::size_t peak = 0;       // most that were active at once
+  };
+
+  // Listens on address (port 0: the kernel chooses, see local_address()), with SO_REUSEADDR and,
+  // for the connections, TCP_NODELAY. handler is a ConnectionHandler or a ConnectionFactory, or
+  // callable as one. Throws std::system_error whose what() names the address.
+  template <class Handler>
+  TcpAcceptor(Loop& loop, const Address& address, Handler&& handler, Options options = {})
+      : TcpAcceptor(loop, address, to_factory(std::forward<Handler>(handler)), std::move(options),
+                    Tag{}) {}
+
+  // Takes over a descriptor that listens already, of whatever stream family. The descriptor is
+  // closed with the acceptor, also if this throws.
+  template <class Handler>
+  TcpAcceptor(Loop& loop, int listening_descriptor, Handler&& handler, Options options = {})
+      : TcpAcceptor(loop, listening_descriptor, to_factory(std::forward<Handler>(handler)),
+                    std::move(options), Tag{}) {}
+
+  TcpAcceptor(TcpAcceptor&&) noexcept = default;
+  TcpAcceptor& operator=(TcpAcceptor&& other) noexcept;
+  ~TcpAcceptor();  // as close(); the connections' threads go on
+
+  // close() stops listening. Clients that wait in the backlog are accepted before, as far as there
+  // are stacks for them; the others get a reset.
+  void close() noexcept;
+
+  // drain() ends service gracefully: who waits in the backlog now is still served, as stacks become
+  // free, then the listener is closed; drain() waits until all connections have ended. timed_out if
+  // they haven't by then, and the listener is closed all the same. To be called in a thread, which
+  // should run on another pool, lest it take a connection's stack.
+  std::error_code drain(Timeout timeout = {}) noexcept;
+
+  bool is_open() const noexcept;
+  Address local_address() const noexcept;
+  Counters counters() const noexcept;
+
+ private:
+  struct Tag {};
+  TcpAcceptor(Loop& loop, const Address& address, ConnectionFactory factory, Options options, Tag);
+  TcpAcceptor(Loop& loop, int descriptor, ConnectionFactory factory, Options options, Tag);
+
+  template <class Handler>
+  static ConnectionFactory to_factory(Handler&& handler) {
+    if constexpr (std::is_invocable_v<std::decay_t<Handler>&, Socket&>) {
+      // The handler itself need not be copyable.
+      auto shared = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
+      auto runner = std::make_shared<const ConnectionHandler>(
+          [shared = std::move(shared)](Socket& socket) { (*shared)(socket); });
+      return [runner = std::move(runner)](Accepted& accepted) {
+        accepted.run(runner);
+        return 0;
+      };
+    } else {
+      static_assert(std::is_invocable_r_v<int, std::decay_t<Handler>&, Accepted&>,
+                    "give a callable as void(Socket&) or as int(Accepted&)");
+      auto shared = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
+      return
+          [shared = std::move(shared)](Accepted& accepted) -> int { return (*shared)(accepted); };
+    }
+  }
+
+  std::shared_ptr<detail::AcceptorCore> core_;
+};
+
+}  // namespace evcoro

@@ -1,0 +1,257 @@
+// Thread: a coroutine thread, and this_thread, what a thread can say of and to itself.
+//
+//   Thread thread = loop.spawn({.name = "adder"}, [] { return 1 + 2; }).value();
+//   int sum = thread.join().value();
+//
+// A Thread is a handle with the semantics of std::jthread: its destructor requests a stop and
+// joins; detach() gives the thread to its loop. An exception that leaves the thread's function is
+// thrown by join(), or, when nobody joins, reported to the loop's exception handler.
+//
+// A thread runs on its loop's OS thread and never elsewhere; handles are to be used there too. It
+// occupies its stack until it has ended and, unless detached, been joined.
+//
+// Cancellation is an ordinary error, and sticky: after request_stop() every blocking call of the
+// thread returns std::errc::operation_canceled, until the thread ends or calls
+// this_thread::acknowledge_cancellation(). It never throws.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <corothread/scheduler.hpp>
+#include <corothread/task.hpp>
+#include <evcoro/error.hpp>
+#include <evcoro/result.hpp>
+#include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
+#include <stacks/intrusive_list.hpp>
+
+namespace evcoro {
+
+class Loop;
+class Timer;
+
+using corothread::SourceLocation;
+using corothread::TaskState;
+
+// ThreadInfo describes a thread for people.
+struct ThreadInfo {
+  std::uint64_t id = 0;
+  std::string name = {};
+  TaskState state = TaskState::ready;
+  std::string wait_reason = {};  // such as "recv fd 7"; empty unless parked
+  CancelReason cancel_reason = CancelReason::none;
+  std::string spawned_at = {};  // "file:line"
+};
+
+// SpawnOptions are the first argument of Loop::spawn().
+struct SpawnOptions {
+  std::string_view name = {};           // copied, and cut to 31 characters
+  stacks::StackPool* stacks = nullptr;  // another pool than the loop's; it must outlive the thread
+  SourceLocation where = SourceLocation::current();
+};
+
+namespace detail {
+
+class LoopCore;
+
+// Owned is something that this_thread::own() keeps until the thread ends.
+struct Owned : stacks::ListLink {
+  virtual ~Owned() = default;
+};
+
+template <class T>
+struct OwnedValue final : Owned {
+  template <class... Arguments>
+  explicit OwnedValue(Arguments&&... arguments) : value(std::forward<Arguments>(arguments)...) {}
+  T value;
+};
+
+// ThreadTask is the control block of a thread: a task with what belongs to it.
+class EVCORO_API ThreadTask : public corothread::Task {
+ public:
+  ThreadTask(LoopCore& core, const SpawnOptions& options) noexcept
+      : Task({options.name, options.where}), core_(core) {}
+
+  LoopCore& core() const noexcept { return core_; }
+  stacks::IntrusiveList<Timer>& timers() noexcept { return timers_; }
+  void own(Owned& owned) noexcept { owned_.push_back(owned); }
+
+  // join() waits until the thread has ended, frees it, and rethrows what left its function.
+  std::error_code wait_for_end(Timeout timeout) noexcept;
+  void request_stop(CancelReason reason) noexcept;
+
+  // abandon() is a handle's destructor: request a stop, wait for the end, free.
+  void abandon() noexcept;
+  void detach() noexcept;
+
+  ThreadInfo describe() const;
+
+  bool waits_for_timer = false;  // parked until one of timers() expires
+
+ protected:
+  ~ThreadTask() override = default;
+  void on_end() noexcept override;
+
+ private:
+  friend class LoopCore;
+  void report_failure() noexcept;
+
+  LoopCore& core_;
+  bool is_detached_ = false;
+  stacks::IntrusiveList<Owned> owned_;
+  stacks::IntrusiveList<Timer> timers_;
+};
+
+// ResultTask adds the place of the result.
+template <class T>
+class ResultTask : public ThreadTask {
+ public:
+  using ThreadTask::ThreadTask;
+  T take_result() { return std::move(*result_); }
+
+ protected:
+  std::optional<T> result_;
+};
+
+template <class T>
+requires std::is_void_v<T>
+class ResultTask<T> : public ThreadTask {
+ public:
+  using ThreadTask::ThreadTask;
+};
+
+// FunctionTask adds the function. It is destroyed when the thread ends, not when it is joined.
+template <class Function, class T>
+class FunctionTask final : public ResultTask<T> {
+ public:
+  template <class F>
+  FunctionTask(LoopCore& core, const SpawnOptions& options, F&& function)
+      : ResultTask<T>(core, options), function_(std::forward<F>(function)) {}
+
+ private:
+  void run() override {
+    if constexpr (std::is_void_v<T>) {
+      std::invoke(*function_);
+    } else {
+      this->result_.emplace(std::invoke(*function_));
+    }
+  }
+
+  void on_end() noexcept override {
+    function_.reset();
+    ThreadTask::on_end();
+  }
+
+  std::optional<Function> function_;
+};
+
+// current_thread() is the running thread of any loop on this OS thread, or nullptr.
+EVCORO_API ThreadTask* current_thread() noexcept;
+
+}  // namespace detail
+
+template <class T = void>
+class [[nodiscard]] Thread {
+ public:
+  Thread() noexcept = default;
+  explicit Thread(detail::ResultTask<T>& task) noexcept : task_(&task) {}
+  Thread(Thread&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+  Thread& operator=(Thread&& other) noexcept {
+    Thread doomed{std::move(*this)};
+    task_ = std::exchange(other.task_, nullptr);
+    return *this;
+  }
+
+  // The destructor requests a stop and joins, ignoring cancellation of the calling thread
+  // meanwhile. A result is dropped, an exception reported. Outside a thread it drives the loop;
+  // where that can't be (inside a callback of the loop) and the thread doesn't stop without I/O, it
+  // is a misuse.
+  ~Thread() {
+    if (task_ != nullptr) task_->abandon();
+  }
+
+  bool joinable() const noexcept { return task_ != nullptr; }
+
+  // join() waits until the thread has ended; returns its result, or throws what left its function.
+  // The handle is empty then. It stays as it was if the wait fails: timed_out, operation_canceled,
+  // or Errc::not_in_a_thread (a thread that has ended can be joined from anywhere). One joiner at a
+  // time.
+  Result<T> join(Timeout timeout = {}) {
+    if (const auto error = task_->wait_for_end(timeout)) return error;
+    struct Free {
+      detail::ResultTask<T>* task;
+      ~Free() { corothread::Scheduler::free_ended(*task); }
+    } const freer{std::exchange(task_, nullptr)};
+    if (freer.task->failure() != nullptr) std::rethrow_exception(freer.task->failure());
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return freer.task->take_result();
+    }
+  }
+
+  // detach() gives the thread to its loop; the handle is empty then.
+  void detach() noexcept { std::exchange(task_, nullptr)->detach(); }
+
+  // request_stop() cancels the thread; the first reason stays.
+  void request_stop(CancelReason reason = CancelReason::user) noexcept {
+    task_->request_stop(reason);
+  }
+
+  bool has_ended() const noexcept { return task_->has_ended(); }
+  std::uint64_t id() const noexcept { return task_->identity().id(); }
+  std::string_view name() const noexcept { return task_->identity().name(); }
+  ThreadInfo info() const { return task_->describe(); }
+
+ private:
+  detail::ResultTask<T>* task_ = nullptr;
+};
+
+// All of these are for threads; outside one they return Errc::not_in_a_thread or are a misuse,
+// which terminates.
+namespace this_thread {
+
+// yield() lets all other ready threads run and, now and then, the loop look for I/O. In a cancelled
+// thread it does so too, and then returns operation_canceled.
+EVCORO_API std::error_code yield() noexcept;
+
+// sleep_for() returns no error when the time is over, or operation_canceled. Never early.
+EVCORO_API std::error_code sleep_for(std::chrono::nanoseconds duration) noexcept;
+EVCORO_API std::error_code sleep_until(TimePoint deadline) noexcept;
+
+// id() is 0, and name() empty, outside a thread.
+EVCORO_API std::uint64_t id() noexcept;
+EVCORO_API std::string_view name() noexcept;
+
+// stop_requested() says whether the thread is cancelled, cancel_reason() why.
+EVCORO_API CancelReason cancel_reason() noexcept;
+inline bool stop_requested() noexcept { return cancel_reason() != CancelReason::none; }
+
+// acknowledge_cancellation() makes blocking calls work again, until the next cancellation.
+EVCORO_API void acknowledge_cancellation() noexcept;
+
+namespace detail {
+EVCORO_API evcoro::detail::ThreadTask& require_thread(const char* what) noexcept;
+}
+
+// own() keeps value until the thread ends, however it ends, and returns a reference to it. What is
+// owned is destroyed in the order in which it came, after the thread's function and its captures.
+template <class T>
+std::decay_t<T>& own(T&& value) {
+  auto& thread = detail::require_thread("this_thread::own() outside a thread");
+  auto* const owned = new evcoro::detail::OwnedValue<std::decay_t<T>>(std::forward<T>(value));
+  thread.own(*owned);
+  return owned->value;
+}
+
+}  // namespace this_thread
+}  // namespace evcoro

@@ -1,0 +1,101 @@
+#include <evcoro/timer.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include <corothread/scheduler.hpp>
+
+namespace evcoro {
+
+using corothread::Scheduler;
+using corothread::Wake;
+using namespace std::chrono_literals;
+
+Timer::Timer() noexcept
+    : TimerNode(on_fire),
+      owner_(&this_thread::detail::require_thread("a Timer was made outside a thread")) {
+  owner_->timers().push_back(*this);
+}
+
+Timer::~Timer() { cancel(); }
+
+void Timer::start(std::chrono::nanoseconds duration) noexcept { arm(duration, 0ns); }
+
+void Timer::start_periodic(std::chrono::nanoseconds period) noexcept {
+  const auto at_least = std::max<std::chrono::nanoseconds>(period, 1us);
+  arm(at_least, at_least);
+}
+
+void Timer::arm(std::chrono::nanoseconds first, std::chrono::nanoseconds period) noexcept {
+  cancel();
+  if (owner_ == nullptr) return;
+  period_ = period;
+  owner_->scheduler()->arm(*this, Timeout{first}.deadline());
+}
+
+void Timer::cancel() noexcept {
+  expirations_ = 0;
+  if (owner_ != nullptr) owner_->scheduler()->disarm(*this);
+}
+
+void Timer::orphan() noexcept {
+  cancel();
+  owner_ = nullptr;
+  unlink();
+}
+
+void Timer::on_fire(TimerNode& node) noexcept {
+  auto& timer = static_cast<Timer&>(node);
+  Scheduler& scheduler = *timer.owner_->scheduler();
+  ++timer.expirations_;
+  if (timer.period_ > 0ns) {
+    // Periods that have passed meanwhile are counted, not made up for.
+    const auto missed = (scheduler.now() - timer.deadline()) / timer.period_;
+    timer.expirations_ += static_cast<std::uint64_t>(missed);
+    scheduler.arm(timer, timer.deadline() + (missed + 1) * timer.period_);
+  }
+  if (timer.owner_->waits_for_timer) scheduler.wake(*timer.owner_, Wake::ready);
+}
+
+namespace {
+
+// Parks thread until one of its timers expires.
+std::error_code wait_for_expiry(detail::ThreadTask& thread, Timeout timeout,
+                                TimePoint deadline) noexcept {
+  if (!timeout.may_wait()) return detail::to_error(Wake::timed_out);
+  thread.waits_for_timer = true;
+  const Wake how = Scheduler::park(deadline, {"timer"});
+  thread.waits_for_timer = false;
+  return detail::to_error(how);
+}
+
+}  // namespace
+
+Result<std::uint64_t> Timer::wait(Timeout timeout) noexcept {
+  if (owner_ == nullptr || detail::current_thread() != owner_) return Errc::not_the_owner;
+  const TimePoint deadline = timeout.deadline();
+  while (expirations_ == 0) {
+    if (!is_running()) return std::make_error_code(std::errc::invalid_argument);
+    if (const auto error = wait_for_expiry(*owner_, timeout, deadline)) return error;
+  }
+  return std::exchange(expirations_, 0);
+}
+
+Result<Timer*> Timer::wait_any(Timeout timeout) noexcept {
+  detail::ThreadTask* const thread = detail::current_thread();
+  if (thread == nullptr) return Errc::not_in_a_thread;
+  const TimePoint deadline = timeout.deadline();
+  while (true) {
+    bool any_running = false;
+    Timer* expired = nullptr;
+    thread->timers().for_each([&](Timer& timer) {
+      any_running |= timer.is_running();
+      if (expired == nullptr && timer.expirations_ > 0) expired = &timer;
+    });
+    if (expired != nullptr) return expired;
+    if (!any_running) return std::make_error_code(std::errc::invalid_argument);
+    if (const auto error = wait_for_expiry(*thread, timeout, deadline)) return error;
+  }
+}
+
+}  // namespace evcoro

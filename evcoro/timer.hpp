@@ -1,0 +1,60 @@
+// Timer: a one-shot or periodic timer that belongs to the thread that made it.
+//
+//   Timer timer;
+//   timer.start_periodic(100ms);
+//   while (auto ticks = timer.wait()) draw(*ticks);   // 1, or more if some were missed
+//
+// A timer that expires while its thread waits for something else is counted, and disturbs nothing.
+// When the thread ends, its timers stop. A Timer is used by its own thread only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include <corothread/timer_wheel.hpp>
+#include <evcoro/result.hpp>
+#include <evcoro/thread.hpp>
+#include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
+#include <stacks/intrusive_list.hpp>
+
+namespace evcoro {
+
+class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode {
+ public:
+  // Making one outside a thread is a misuse, which terminates.
+  Timer() noexcept;
+  ~Timer();
+
+  // start() lets the timer expire once, after duration; start_periodic() again and again. Either
+  // restarts a timer that is running, and forgets expirations that were not waited for. A period of
+  // less than a microsecond is taken as one.
+  void start(std::chrono::nanoseconds duration) noexcept;
+  void start_periodic(std::chrono::nanoseconds period) noexcept;
+
+  // cancel() stops the timer and forgets its expirations.
+  void cancel() noexcept;
+
+  bool is_running() const noexcept { return is_armed(); }
+
+  // wait() waits until the timer has expired, and returns how often it has since the last wait().
+  // Errors: timed_out, operation_canceled, Errc::not_the_owner, and invalid_argument if it isn't
+  // running and has not expired.
+  Result<std::uint64_t> wait(Timeout timeout = {}) noexcept;
+
+  // wait_any() waits until any timer of the calling thread has expired, and returns it; its own
+  // wait() then returns at once. Errors as for wait().
+  static Result<Timer*> wait_any(Timeout timeout = {}) noexcept;
+
+ private:
+  friend class detail::ThreadTask;
+  static void on_fire(TimerNode& node) noexcept;
+  void arm(std::chrono::nanoseconds first, std::chrono::nanoseconds period) noexcept;
+  void orphan() noexcept;  // the thread ends
+
+  detail::ThreadTask* owner_;
+  std::chrono::nanoseconds period_{0};  // 0: one-shot
+  std::uint64_t expirations_ = 0;
+};
+
+}  // namespace evcoro
