@@ -47,7 +47,10 @@ ReportLine& ReportLine::operator<<(unsigned long long number) noexcept {
   return *this;
 }
 
-void ReportLine::operator<<(Send) noexcept { report({text_, size_}); }
+void ReportLine::operator<<(Send) noexcept {
+  if (size_ == sizeof text_) text_[size_ - 1] = '\n';  // it may have been cut
+  report({text_, size_});
+}
 
 void misuse(std::string_view what) noexcept {
   ReportLine{} << "evcoro: misuse: " << what << "\n" << ReportLine::send;

@@ -28,7 +28,7 @@ EVCORO_API ReportSink set_report_sink(ReportSink sink) noexcept;
 EVCORO_API void report(std::string_view text) noexcept;
 
 // ReportLine builds a report without allocating, so that it can be used in a signal handler; what
-// does not fit in its 512 bytes is cut.
+// does not fit in its 512 bytes is cut, but for the newline.
 //
 //   ReportLine{} << "evcoro: stack " << size << " bytes\n" << ReportLine::send;
 class EVCORO_API ReportLine {
