@@ -8,6 +8,7 @@
 #pragma once
 
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -15,15 +16,24 @@
 
 namespace evcoro {
 
+// Failure makes an error_code the reason of a Result, also of one whose value is an error_code:
+// that of a thread, say, whose function returns what its last call did.
+struct Failure {
+  std::error_code reason;
+};
+
 template <class T>
 class [[nodiscard]] Result {
  public:
   Result(T value)
       : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
-  Result(std::error_code error) noexcept : content_(std::in_place_index<1>, error) {}  // NOLINT
+  Result(Failure failure) noexcept : content_(std::in_place_index<1>, failure.reason) {}  // NOLINT
+  Result(std::error_code error) noexcept                                                  // NOLINT
+      requires(!std::is_same_v<T, std::error_code>)
+      : Result(Failure{error}) {}
   template <class E>
   requires std::is_error_code_enum_v<E> Result(E error)
-  noexcept : Result(make_error_code(error)) {}  // NOLINT
+  noexcept : Result(Failure{make_error_code(error)}) {}  // NOLINT
 
   bool has_value() const noexcept { return content_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
@@ -60,7 +70,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() noexcept = default;
-  Result(std::error_code error) noexcept : error_(error) {}  // NOLINT: implicit on purpose
+  Result(Failure failure) noexcept : error_(failure.reason) {}  // NOLINT: implicit on purpose
+  Result(std::error_code error) noexcept : error_(error) {}     // NOLINT: implicit on purpose
   template <class E>
   requires std::is_error_code_enum_v<E> Result(E error)
   noexcept : error_(make_error_code(error)) {}  // NOLINT

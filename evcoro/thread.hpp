@@ -186,7 +186,7 @@ class [[nodiscard]] Thread {
   // or Errc::not_in_a_thread (a thread that has ended can be joined from anywhere). One joiner at a
   // time.
   Result<T> join(Timeout timeout = {}) {
-    if (const auto error = task_->wait_for_end(timeout)) return error;
+    if (const auto error = task_->wait_for_end(timeout)) return Failure{error};
     struct Free {
       detail::ResultTask<T>* task;
       ~Free() { corothread::Scheduler::free_ended(*task); }
