@@ -36,7 +36,9 @@ function(evcoro_add_library layer)
   evcoro_compile_options(${target})
   # initial-exec: the per-OS-thread state is one segment-relative load away; the libraries are to be
   # linked, not loaded by dlopen().
-  target_compile_options(${target} PRIVATE -ftls-model=initial-exec -fno-plt)
+  # no-semantic-interposition: our exported functions call each other directly.
+  target_compile_options(${target} PRIVATE
+    -ftls-model=initial-exec -fno-plt -fno-semantic-interposition)
   set_target_properties(${target} PROPERTIES
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON

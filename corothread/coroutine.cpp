@@ -54,26 +54,27 @@ void CoroutineFrame::enter(void* argument) noexcept {
     frame.failure_ = std::current_exception();
   }
   frame.state_ = CoroutineState::ended;
-  this_os_thread.leave_to(*frame.resumer_, nullptr, nullptr, nullptr);
+  this_os_thread.end_context(*frame.resumer_);
 }
 
 void CoroutineFrame::switch_in() {
-  resumer_ = os_thread_->running;
+  resumer_ = &os_thread_->running();
   state_ = CoroutineState::running;
   os_thread_->alternate_to(context_);
   if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void CoroutineFrame::continue_from(CoroutineState expected) {
-  if (state_ != expected) {
-    wrong_state(*this, expected == CoroutineState::initial ? "started" : "resumed");
+  const bool starts = expected == CoroutineState::initial;
+  if (state_ != expected) wrong_state(*this, starts ? "started" : "resumed");
+  if (os_thread_ != &this_os_thread) {
+    wrong_state(*this, starts ? "started by another OS thread" : "resumed by another OS thread");
   }
-  if (os_thread_ != &this_os_thread) wrong_state(*this, "resumed by another OS thread");
   switch_in();
 }
 
 void CoroutineFrame::suspend() {
-  if (os_thread_ != &this_os_thread || os_thread_->running != &context_) {
+  if (os_thread_ != &this_os_thread || &os_thread_->running() != &context_) {
     wrong_state(*this, "yielded from outside");
   }
   if (!killed_) {
@@ -85,6 +86,7 @@ void CoroutineFrame::suspend() {
 
 void CoroutineFrame::kill() {
   if (state_ == CoroutineState::running) wrong_state(*this, "killed");
+  if (os_thread_ != &this_os_thread) wrong_state(*this, "killed by another OS thread");
   killed_ = true;
   if (state_ == CoroutineState::initial) state_ = CoroutineState::ended;
   if (state_ == CoroutineState::suspended) switch_in();

@@ -39,9 +39,6 @@ enum class CoroutineState : std::uint8_t {
   ended,
 };
 
-template <class Signature>
-class Coroutine;
-
 namespace detail {
 
 // ForcedUnwind is what kill() throws at the yield. Not derived from std::exception, so that only
@@ -123,14 +120,11 @@ class ExchangeFrame : public CoroutineFrame {
 
 }  // namespace detail
 
-// Yield is the body's way back to its resumer. The function gets one by reference.
-template <class Signature>
-class Yield;
-
+// BasicYield is the body's way back to its resumer. The function gets one by reference.
 template <class Out, class In>
-class Yield<Out(In)> {
+class BasicYield {
  public:
-  explicit Yield(detail::ExchangeFrame<Out, In>& frame) noexcept : frame_(frame) {}
+  explicit BasicYield(detail::ExchangeFrame<Out, In>& frame) noexcept : frame_(frame) {}
 
   // operator() hands value (nothing, if Out is void) to the resumer, and returns what the next
   // resume() brings.
@@ -170,7 +164,7 @@ class BodyFrame final : public ExchangeFrame<Out, In> {
 
  private:
   void run() override {
-    Yield<Out(In)> yield{*this};
+    BasicYield<Out, In> yield{*this};
     const auto call = [&]() -> decltype(auto) {
       if constexpr (std::is_void_v<In>) {
         return body_(yield);
@@ -192,9 +186,9 @@ class BodyFrame final : public ExchangeFrame<Out, In> {
 
 }  // namespace detail
 
-// Coroutine<Out(In)> yields Out and is resumed with In; either may be void.
+// BasicCoroutine yields Out and is resumed with In; either may be void.
 template <class Out, class In>
-class Coroutine<Out(In)> {
+class BasicCoroutine {
  public:
   // What start() and resume() return. With Out void: whether it yielded (false: it ended).
   // Otherwise the value that was yielded, or that the function returned as its last, or nothing if
@@ -205,12 +199,12 @@ class Coroutine<Out(In)> {
   // just the first if In is void. Throws std::system_error: EAGAIN if all stacks are taken, ENOMEM,
   // E2BIG if the callable is too large for the stack.
   template <class Body>
-  Coroutine(stacks::StackPool& pool, Body&& body, const Origin& origin = {})
+  BasicCoroutine(stacks::StackPool& pool, Body&& body, const Origin& origin = {})
       : frame_(detail::make_frame<detail::BodyFrame<Out, In, std::decay_t<Body>>>(
             pool, origin, std::forward<Body>(body))) {}
 
-  Coroutine(Coroutine&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
-  Coroutine& operator=(Coroutine&& other) noexcept {
+  BasicCoroutine(BasicCoroutine&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  BasicCoroutine& operator=(BasicCoroutine&& other) noexcept {
     if (this != &other)
       detail::CoroutineFrame::destroy(std::exchange(frame_, std::exchange(other.frame_, nullptr)));
     return *this;
@@ -218,7 +212,7 @@ class Coroutine<Out(In)> {
 
   // Kills and gives the stack back. Destroying a coroutine that is running is a misuse, which
   // terminates.
-  ~Coroutine() { detail::CoroutineFrame::destroy(frame_); }
+  ~BasicCoroutine() { detail::CoroutineFrame::destroy(frame_); }
 
   // start() runs the function from its beginning, resume() from where it yielded, until it yields
   // or ends. Both throw what the function throws, and std::logic_error in any other state.
@@ -254,5 +248,33 @@ class Coroutine<Out(In)> {
 
   detail::ExchangeFrame<Out, In>* frame_;
 };
+
+namespace detail {
+
+template <class Signature>
+struct Exchange;
+template <class Out_>
+struct Exchange<Out_()> {
+  using Out = Out_;
+  using In = void;
+};
+template <class Out_, class In_>
+struct Exchange<Out_(In_)> {
+  using Out = Out_;
+  using In = In_;
+};
+
+}  // namespace detail
+
+// Coroutine<Out(In)>: the signature is that of resume(). Coroutine<int()> yields ints and takes
+// nothing, Coroutine<void(int)> takes ints and yields nothing.
+template <class Signature>
+using Coroutine = BasicCoroutine<typename detail::Exchange<Signature>::Out,
+                                 typename detail::Exchange<Signature>::In>;
+
+// Yield<Out(In)> is what its body is called with.
+template <class Signature>
+using Yield =
+    BasicYield<typename detail::Exchange<Signature>::Out, typename detail::Exchange<Signature>::In>;
 
 }  // namespace evcoro::corothread

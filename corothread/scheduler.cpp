@@ -1,5 +1,6 @@
 #include <corothread/scheduler.hpp>
 
+#include <cerrno>
 #include <utility>
 
 #include <stacks/overflow.hpp>
@@ -25,19 +26,19 @@ constexpr auto wake_up_slack = 16ms;
 
 Scheduler::~Scheduler() {
   if (live_count_ != 0) stacks::misuse("a scheduler was destroyed while tasks were alive");
-  ended_.for_each([](Task& task) { task.scheduler_ = nullptr; });
+  ended_.for_each([](Task& task) { task.Strand::scheduler = nullptr; });
 }
 
-Scheduler* Scheduler::current() noexcept { return this_os_thread.scheduler; }
+Scheduler* Scheduler::current() noexcept { return this_os_thread.scheduler(); }
 
 Task* Scheduler::current_task() noexcept {
-  const Scheduler* const scheduler = this_os_thread.scheduler;
-  return scheduler == nullptr ? nullptr : scheduler->running_;
+  OsThread& os_thread = this_os_thread;
+  return os_thread.scheduler() == nullptr ? nullptr : static_cast<Task*>(os_thread.strand());
 }
 
 // --- the run queue ---
 
-void Scheduler::push_ready(Task& task) noexcept {
+inline void Scheduler::push_ready(Task& task) noexcept {
   task.next_ready_ = nullptr;
   if (first_ready_ == nullptr) {
     first_ready_ = &task;
@@ -47,48 +48,41 @@ void Scheduler::push_ready(Task& task) noexcept {
   last_ready_ = &task;
 }
 
-Task* Scheduler::pop_ready() noexcept {
+inline Task* Scheduler::pop_ready() noexcept {
   Task* const task = first_ready_;
   if (task != nullptr) first_ready_ = task->next_ready_;
   return task;
 }
 
 // The next task, or nullptr if the loop's turn has come.
-Task* Scheduler::next_to_run() noexcept {
+inline Task* Scheduler::next_to_run() noexcept {
   if (--budget_ < 0 && !extend_budget()) [[unlikely]]
     return nullptr;
   return pop_ready();
 }
 
-bool Scheduler::extend_budget() noexcept {
+[[gnu::noinline]] bool Scheduler::extend_budget() noexcept {
   const TimePoint now = controller_.now();
   if (slice_end_ == never) slice_end_ = now + slice;
   budget_ = budget_unit;
   return now < slice_end_;
 }
 
-// A wake travels through a switch as a pointer, and is never dereferenced.
-namespace {
-Wake to_wake(void* transfer) noexcept {
-  return static_cast<Wake>(reinterpret_cast<std::uintptr_t>(transfer));
-}
-void* from_wake(Wake wake) noexcept {
-  return reinterpret_cast<void*>(static_cast<std::uintptr_t>(wake));
-}
-}  // namespace
-
 // --- switching ---
 
-// Leaves task, which is parked or in the run queue, for the next one or for the loop. The result is
-// for task, from whoever switches back: why it was woken.
-[[gnu::always_inline]] inline Wake Scheduler::switch_from(Task& task) noexcept {
-  OsThread& os_thread = *os_thread_;
-  task.resume_point_ = os_thread.running;
+// A wake travels through the switch that it causes.
+namespace {
+Wake to_wake(unsigned transfer) noexcept { return static_cast<Wake>(transfer); }
+unsigned from_wake(Wake wake) noexcept { return static_cast<unsigned>(wake); }
+}  // namespace
+
+// Leaves the running task for the next one or for the loop. The result is for the task that is
+// left, from whoever switches back: why it was woken.
+[[gnu::always_inline]] inline Wake Scheduler::switch_away() noexcept {
+  OsThread& os_thread = this_os_thread;
   Task* const next = next_to_run();
-  running_ = next;
-  if (next == nullptr) return to_wake(os_thread.switch_to(*loop_context_, nullptr));
-  if (next == &task) return task.wake_;
-  return to_wake(os_thread.switch_to(*next->resume_point_, from_wake(next->wake_)));
+  if (next == nullptr) return to_wake(os_thread.switch_to(*loop_strand_, 0));
+  return to_wake(os_thread.switch_to(*next, from_wake(next->wake_)));
 }
 
 Wake Scheduler::park(TimePoint deadline, WaitReason reason) noexcept {
@@ -96,26 +90,48 @@ Wake Scheduler::park(TimePoint deadline, WaitReason reason) noexcept {
   if (task == nullptr) [[unlikely]]
     stacks::misuse("park() outside a task; block in a thread only");
   if (task->is_cancelled()) return Wake::cancelled;
-  Scheduler& scheduler = *task->scheduler_;
+  Scheduler& scheduler = *task->scheduler();
   task->parked_ = true;
   task->wait_ = reason;
-  if (deadline != never) scheduler.arm(*task, deadline);
-  return scheduler.switch_from(*task);
+  if (deadline == never) {
+    scheduler.wheel_.disarm(*task);
+  } else {
+    scheduler.arm(*task, deadline);
+  }
+  return scheduler.switch_away();
 }
 
+// The common case makes no call but the switch, and so needs no frame of its own.
 Wake Scheduler::yield() noexcept {
-  Scheduler* const scheduler = this_os_thread.scheduler;
-  if (scheduler == nullptr || scheduler->running_ == nullptr) [[unlikely]] {
+  OsThread& os_thread = this_os_thread;
+  Scheduler* const scheduler = os_thread.scheduler();
+  if (scheduler == nullptr) [[unlikely]]
     stacks::misuse("yield() outside a task; call it in a thread only");
-  }
-  Task& task = *scheduler->running_;
-  task.wake_ = task.cancel_ == CancelReason::none ? Wake::ready : Wake::cancelled;
-  scheduler->push_ready(task);
-  return scheduler->switch_from(task);
+  Task& task = static_cast<Task&>(*os_thread.strand());
+  if (task.cancel_ != CancelReason::none || --scheduler->budget_ < 0) [[unlikely]]
+    return scheduler->yield_slowly(task);
+  Task* const next = scheduler->first_ready_;
+  if (next == nullptr) return Wake::ready;
+  task.wake_ = Wake::ready;
+  task.next_ready_ = nullptr;
+  scheduler->last_ready_->next_ready_ = &task;
+  scheduler->last_ready_ = &task;
+  scheduler->first_ready_ = next->next_ready_;
+  return to_wake(os_thread.switch_to(*next, from_wake(next->wake_)));
+}
+
+[[gnu::noinline]] Wake Scheduler::yield_slowly(Task& task) noexcept {
+  task.wake_ = task.is_cancelled() ? Wake::cancelled : Wake::ready;
+  push_ready(task);
+  OsThread& os_thread = this_os_thread;
+  Task* const next = next_to_run();
+  if (next == &task) return task.wake_;
+  if (next == nullptr) return to_wake(os_thread.switch_to(*loop_strand_, 0));
+  return to_wake(os_thread.switch_to(*next, from_wake(next->wake_)));
 }
 
 Wake Scheduler::yield_to_loop() noexcept {
-  if (Scheduler* const scheduler = this_os_thread.scheduler) {
+  if (Scheduler* const scheduler = current()) {
     scheduler->budget_ = 0;
     scheduler->slice_end_ = TimePoint::min();
   }
@@ -123,7 +139,7 @@ Wake Scheduler::yield_to_loop() noexcept {
 }
 
 void Scheduler::start(Task& task) noexcept {
-  task.scheduler_ = this;
+  task.Strand::scheduler = this;
   live_.push_back(task);
   ++live_count_;
   task.parked_ = true;
@@ -134,9 +150,9 @@ bool Scheduler::wake(Task& task, Wake how) noexcept {
   if (!task.parked_) return false;
   task.parked_ = false;
   task.wake_ = how;
-  wheel_.disarm(task);
+  TimerWheel::disarm_lazily(task);
   push_ready(task);
-  if (running_ != nullptr) return true;
+  if (loop_strand_ != nullptr) return true;  // by a task: the drain is under way
   ++woken_by_loop_;
   if (!std::exchange(drain_requested_, true)) controller_.request_drain();
   return true;
@@ -159,7 +175,7 @@ void Task::enter(void* argument) noexcept {
     task.failure_ = std::current_exception();
   }
   task.on_end();
-  task.scheduler_->finish(task);
+  task.scheduler()->finish(task);
 }
 
 void Scheduler::finish(Task& task) noexcept {
@@ -168,15 +184,20 @@ void Scheduler::finish(Task& task) noexcept {
   if (!task.detached_) ended_.push_back(task);
   --live_count_;
   if (task.joiner_ != nullptr) wake(*task.joiner_, Wake::ready);
+  wheel_.disarm(task);
   Task* const next = next_to_run();
-  running_ = next;
-  detail::Context& to = next != nullptr ? *next->resume_point_ : *loop_context_;
-  os_thread_->leave_to(to, next != nullptr ? from_wake(next->wake_) : nullptr,
-                       task.detached_ ? &Scheduler::reap : nullptr, &task);
+  detail::Strand& to = next != nullptr ? *next : *loop_strand_;
+  this_os_thread.end_strand(to, next != nullptr ? from_wake(next->wake_) : 0,
+                            task.detached_ ? &Scheduler::reap : nullptr, &task);
 }
 
-// Frees a detached task; runs after that has left its stack for good.
-void Scheduler::reap(void* task) noexcept { free_ended(*static_cast<Task*>(task)); }
+// Frees a detached task; runs after that has left its stack for good, on the stack of whoever
+// continues. That one's errno is already in place.
+void Scheduler::reap(void* task) noexcept {
+  const int saved_errno = errno;
+  free_ended(*static_cast<Task*>(task));
+  errno = saved_errno;
+}
 
 void Scheduler::free_ended(Task& task) noexcept {
   stacks::Stack& stack = *task.stack_;
@@ -207,7 +228,7 @@ void Scheduler::detach(Task& task) noexcept {
 
 void Task::on_timeout(TimerNode& node) noexcept {
   auto& task = static_cast<Task&>(node);
-  task.scheduler_->wake(task, Wake::timed_out);
+  task.scheduler()->wake(task, Wake::timed_out);
 }
 
 void Scheduler::arm(TimerNode& timer, TimePoint deadline) noexcept {
@@ -234,18 +255,19 @@ void Scheduler::settle_wake_up() noexcept {
 
 void Scheduler::drain() noexcept {
   OsThread& os_thread = detail::prepared_os_thread();
-  if (running_ != nullptr) stacks::misuse("a loop was driven by a thread of its own");
+  if (loop_strand_ != nullptr) stacks::misuse("a loop was driven by a thread of its own");
   stacks::prepare_os_thread();
-  Scheduler* const outer = std::exchange(os_thread.scheduler, this);
-  os_thread_ = &os_thread;
-  loop_context_ = os_thread.running;
   drain_requested_ = false;
   slice_end_ = never;
   budget_ = budget_unit + std::exchange(woken_by_loop_, 0);
-  running_ = pop_ready();
-  if (running_ != nullptr)
-    os_thread.switch_to(*running_->resume_point_, from_wake(running_->wake_));
-  os_thread.scheduler = outer;
+  if (Task* const first = pop_ready()) {
+    Scheduler* const outer = os_thread.scheduler();
+    os_thread.set_scheduler(this);
+    loop_strand_ = os_thread.strand();
+    os_thread.switch_to(*first, from_wake(first->wake_));
+    loop_strand_ = nullptr;
+    os_thread.set_scheduler(outer);
+  }
   settle_wake_up();
   if (first_ready_ != nullptr && !std::exchange(drain_requested_, true)) {
     controller_.request_drain_after_poll();

@@ -105,17 +105,16 @@ class EVCORO_API Scheduler {
   Task* pop_ready() noexcept;
   Task* next_to_run() noexcept;
   bool extend_budget() noexcept;
-  Wake switch_from(Task& task) noexcept;  // inlined into park() and yield()
+  Wake switch_away() noexcept;  // inlined into park() and yield()
+  Wake yield_slowly(Task& task) noexcept;
   [[noreturn]] void finish(Task& task) noexcept;
   static void reap(void* task) noexcept;
   void settle_wake_up() noexcept;
 
   Task* first_ready_ = nullptr;
   Task* last_ready_ = nullptr;
-  int budget_ = 0;  // switches left before the loop must poll
-  Task* running_ = nullptr;
-  detail::OsThread* os_thread_ = nullptr;    // that of the drain() that is running
-  detail::Context* loop_context_ = nullptr;  // of drain()'s caller
+  int budget_ = 0;                         // switches left before the loop must poll
+  detail::Strand* loop_strand_ = nullptr;  // drain()'s caller; nullptr outside drain()
   LoopController& controller_;
   bool drain_requested_ = false;
   int woken_by_loop_ = 0;  // wake-ups by the loop's callbacks, granted to the next drain

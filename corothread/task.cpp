@@ -16,7 +16,7 @@ const char* to_string(TaskState state) noexcept {
 void Task::place_on(stacks::Stack& stack, std::byte* block) noexcept {
   stack_ = &stack;
   context_.prepare(stack, block, &Task::enter, this, identity_);
-  resume_point_ = &context_;
+  innermost = &context_;
 }
 
 TaskState Task::state() const noexcept {

@@ -26,7 +26,7 @@
 namespace evcoro::corothread {
 
 // Wake says why a parked task continues.
-enum class Wake : std::uint8_t { ready, timed_out, cancelled };
+enum class Wake : unsigned { ready, timed_out, cancelled };
 
 // CancelReason says why a task is cancelled.
 enum class CancelReason : std::uint8_t { none, user, deadline, shutdown };
@@ -41,7 +41,7 @@ struct WaitReason {
 enum class TaskState : std::uint8_t { ready, running, parked, ended };
 EVCORO_API const char* to_string(TaskState state) noexcept;
 
-class EVCORO_API Task : public stacks::ListLink, private TimerNode {
+class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private TimerNode {
  public:
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
@@ -67,7 +67,7 @@ class EVCORO_API Task : public stacks::ListLink, private TimerNode {
   void unshield() noexcept { --shields_; }
 
   const stacks::Stack& stack() const noexcept { return *stack_; }
-  Scheduler* scheduler() const noexcept { return scheduler_; }
+  Scheduler* scheduler() const noexcept { return Strand::scheduler; }
 
   // failure() is the exception that left run(), if any.
   const std::exception_ptr& failure() const noexcept { return failure_; }
@@ -92,19 +92,16 @@ class EVCORO_API Task : public stacks::ListLink, private TimerNode {
   static void on_timeout(TimerNode& node) noexcept;
   static void enter(void* task) noexcept;
 
-  // The first two cache lines hold what each switch touches.
-  Task* next_ready_ = nullptr;               // in the scheduler's run queue
-  detail::Context* resume_point_ = nullptr;  // where it continues: its own context, or that of the
-                                             // innermost coroutine that blocks on its behalf
-  detail::Context context_;                  // of its own stack
+  // What each switch touches comes first.
+  Task* next_ready_ = nullptr;  // in the scheduler's run queue
   Wake wake_ = Wake::ready;
   CancelReason cancel_ = CancelReason::none;
   bool parked_ = false;
   bool ended_ = false;
   std::uint8_t shields_ = 0;
   bool detached_ = false;  // nobody joins: whoever is switched to when it ends frees it
+  detail::Context context_;
   WaitReason wait_;
-  Scheduler* scheduler_ = nullptr;
   stacks::Stack* stack_ = nullptr;
   Task* joiner_ = nullptr;
   std::exception_ptr failure_;

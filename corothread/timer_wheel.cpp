@@ -18,19 +18,20 @@ std::int64_t tick_of(TimePoint time) noexcept {
 }  // namespace
 
 TimerWheel::TimerWheel() noexcept {
-  for (Slot& slot : slots_) slot.deadline_ = never;
+  for (Slot& slot : slots_) slot.queued_for_ = never;
 }
 
-void TimerWheel::arm(TimerNode& node, TimePoint deadline) noexcept {
+void TimerWheel::link(TimerNode& node, TimePoint deadline) noexcept {
+  disarm(node);
   node.deadline_ = deadline;
   insert(node);
-  ++armed_;
+  ++size_;
 }
 
 void TimerWheel::disarm(TimerNode& node) noexcept {
-  if (!node.is_armed()) return;
+  if (node.next_ == nullptr) return;
   remove(node);
-  --armed_;
+  --size_;
 }
 
 void TimerWheel::insert(TimerNode& node) noexcept {
@@ -41,7 +42,8 @@ void TimerWheel::insert(TimerNode& node) noexcept {
   node.slot_ = level * slots_per_level + slot;
   occupied_[level] |= std::uint64_t{1} << slot;
   Slot& root = slots_[node.slot_];
-  root.deadline_ = std::min(root.deadline_, node.deadline_);
+  node.queued_for_ = node.deadline_;
+  root.queued_for_ = std::min(root.queued_for_, node.queued_for_);
   node.next_ = &root;
   node.previous_ = std::exchange(root.previous_, &node);
   node.previous_->next_ = &node;
@@ -54,7 +56,7 @@ void TimerWheel::remove(TimerNode& node) noexcept {
   Slot& root = slots_[node.slot_];
   if (root.next_ != &root) return;
   occupied_[node.slot_ / slots_per_level] &= ~(std::uint64_t{1} << node.slot_ % slots_per_level);
-  root.deadline_ = never;
+  root.queued_for_ = never;
 }
 
 // Moves what is in slot to list, in order, from where disarm() still finds and unlinks it.
@@ -64,7 +66,7 @@ void TimerWheel::take_out_all(Slot& slot, Slot& list) noexcept {
   list.previous_ = std::exchange(slot.previous_, &slot);
   list.next_->previous_ = list.previous_->next_ = &list;
   occupied_[index / slots_per_level] &= ~(std::uint64_t{1} << index % slots_per_level);
-  slot.deadline_ = never;
+  slot.queued_for_ = never;
 }
 
 unsigned TimerWheel::first_slot() const noexcept {
@@ -84,7 +86,7 @@ std::int64_t TimerWheel::start_of(unsigned index) const noexcept {
 
 TimePoint TimerWheel::next_deadline() const noexcept {
   const unsigned index = first_slot();
-  return index == no_slot ? never : slots_[index].deadline_;
+  return index == no_slot ? never : slots_[index].queued_for_;
 }
 
 void TimerWheel::expire(TimePoint now) noexcept {
@@ -98,22 +100,25 @@ void TimerWheel::expire(TimePoint now) noexcept {
   tick_ = std::max(tick_, now_tick);
 }
 
-// Fires what is due in a slot and inserts the rest anew: one level or more down, or, within the
-// present tick, where it was. Returns false if nothing was due there.
+// Empties a slot that the wheel has reached: what is due in this tick fires, all else goes where its
+// deadline belongs now (down, or, if it was put off, further away), and what was disarmed lazily is
+// dropped. Returns false if the slot is as it was.
 bool TimerWheel::expire_slot(unsigned index, TimePoint now) noexcept {
   Slot list;
   take_out_all(slots_[index], list);
-  bool progress = index >= slots_per_level;
+  bool progress = false;
   while (list.next_ != &list) {
     TimerNode& node = *list.next_;
     remove(node);
-    if (node.deadline_ > now) {
+    const bool dropped = node.deadline_ == never;
+    if (!dropped && (node.deadline_ > now || tick_of(node.deadline_) > tick_)) {
       insert(node);
+      progress |= node.slot_ != index;
       continue;
     }
-    --armed_;
+    --size_;
     progress = true;
-    node.fire_(node);
+    if (!dropped) node.fire_(node);
   }
   return progress;
 }

@@ -41,7 +41,7 @@ class TimerNode {
   TimerNode(const TimerNode&) = delete;
   TimerNode& operator=(const TimerNode&) = delete;
 
-  bool is_armed() const noexcept { return next_ != nullptr; }
+  bool is_armed() const noexcept { return next_ != nullptr && deadline_ != never; }
   TimePoint deadline() const noexcept { return deadline_; }
 
  protected:
@@ -52,7 +52,9 @@ class TimerNode {
 
   TimerNode* next_ = nullptr;
   TimerNode* previous_ = nullptr;
-  TimePoint deadline_{};  // in a slot's root: no timer of the slot is due earlier
+  TimePoint deadline_{};  // never: disarmed lazily, and still linked
+  TimePoint
+      queued_for_{};  // the deadline by which it was linked; in a slot's root, the earliest of them
   Fire fire_;
   std::uint32_t slot_ = 0;
 };
@@ -63,22 +65,35 @@ class EVCORO_API TimerWheel {
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
-  // arm() arms node, which must not be armed, to fire in the first expire() at or after deadline.
-  void arm(TimerNode& node, TimePoint deadline) noexcept;
+  // arm() arms node, armed before or not, to fire in the first expire() at or after deadline. A
+  // node that is linked already and only gets a later deadline stays where it is until its slot is
+  // reached: arming one timeout again and again costs next to nothing.
+  void arm(TimerNode& node, TimePoint deadline) noexcept {
+    if (node.next_ != nullptr && deadline >= node.queued_for_) {
+      node.deadline_ = deadline;
+    } else {
+      link(node, deadline);
+    }
+  }
 
   // disarm() takes node out; it may be armed or not.
   void disarm(TimerNode& node) noexcept;
+
+  // disarm_lazily() leaves node linked, in the hope that it will be armed again soon. Until its
+  // slot is reached it must live, and it may cause an expire() that finds nothing.
+  static void disarm_lazily(TimerNode& node) noexcept { node.deadline_ = never; }
 
   // expire() disarms and fires every timer that is due at now. The functions that it calls may arm
   // and disarm any timer; one that they arm for a time before now fires in the same call.
   void expire(TimePoint now) noexcept;
 
   // next_deadline() is when expire() should be called next: never late, early only after the
-  // earliest timer was disarmed, never if no timer is armed.
+  // earliest timer was disarmed or armed anew, never if no timer is linked.
   TimePoint next_deadline() const noexcept;
 
-  bool empty() const noexcept { return armed_ == 0; }
-  std::size_t size() const noexcept { return armed_; }
+  // size() counts those that are linked: the armed and the lazily disarmed.
+  bool empty() const noexcept { return size_ == 0; }
+  std::size_t size() const noexcept { return size_; }
 
  private:
   static constexpr unsigned level_bits = 6;
@@ -87,6 +102,7 @@ class EVCORO_API TimerWheel {
 
   struct Slot : TimerNode {};
 
+  void link(TimerNode& node, TimePoint deadline) noexcept;
   void insert(TimerNode& node) noexcept;
   void remove(TimerNode& node) noexcept;
   void take_out_all(Slot& slot, Slot& list) noexcept;
@@ -97,7 +113,7 @@ class EVCORO_API TimerWheel {
   std::array<Slot, std::size_t{levels} * slots_per_level> slots_;
   std::array<std::uint64_t, levels> occupied_{};  // a bit for each slot that isn't empty
   std::int64_t tick_ = 0;                         // where the wheel stands
-  std::size_t armed_ = 0;
+  std::size_t size_ = 0;
 };
 
 }  // namespace evcoro::corothread

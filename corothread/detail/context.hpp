@@ -28,7 +28,7 @@ struct ExceptionGlobals {
 // Context is a stack, running or suspended.
 class Context {
  public:
-  Context() noexcept = default;
+  constexpr Context() noexcept = default;
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -55,74 +55,119 @@ class Context {
   const Identity* identity_ = nullptr;
 };
 
+// Strand is one line of control: the stack that an OS thread came with, or a task. It may have
+// several contexts, coroutine within coroutine; one of them is its innermost, where it runs or
+// continues.
+struct Strand {
+  Context* innermost = nullptr;
+  Scheduler* scheduler = nullptr;  // of a task that has been started
+};
+
 // OsThread is the state of one OS thread. Contexts never migrate, so a pointer to it stays valid
 // across every switch.
 class OsThread {
  public:
-  Context* running = nullptr;      // the innermost context; &own on the stack that the OS gave
-  Scheduler* scheduler = nullptr;  // the one whose drain() is running, if any
-  ExceptionGlobals* exceptions = nullptr;
-  int* error_number = nullptr;
-  Context own;
+  constexpr OsThread() noexcept = default;
+
+  // strand() is the running one, own() the one that the OS thread came with.
+  Strand* strand() const noexcept { return strand_; }
+  const Strand* own() const noexcept { return &own_strand_; }
+  Context& running() const noexcept { return *strand_->innermost; }
+
+  // scheduler() is the one whose drain() is running, if any. That of the running strand is the
+  // same, but to learn it from there the processor would have to know the strand first.
+  Scheduler* scheduler() const noexcept { return scheduler_; }
+  void set_scheduler(Scheduler* scheduler) noexcept { scheduler_ = scheduler; }
+
+  // prepare() fills in the state on first use.
+  void prepare() noexcept;
+  bool is_prepared() const noexcept { return own_strand_.innermost != nullptr; }
 
   // arrive() comes first on a fresh context.
-  void arrive() noexcept { sanitize_arrive(running->sanitizer_); }
+  void arrive() noexcept { sanitize_arrive(running().sanitizer_); }
 
   // describe() says on which stack the OS thread is, and whose it is; false on its own stack.
   // Async-signal-safe.
   bool describe(stacks::StackUser& user) const noexcept;
 
-  // prepare() fills in the state on first use, and readies the OS thread for overflow reports.
-  void prepare() noexcept;
-
-  // switch_to() suspends the running context and continues to, where transfer becomes the result of
-  // the call that had suspended it. All that can be done before the switch is: so that a function
-  // that ends with switch_to() ends in a jump, and returns once, to where its caller continues.
-  [[gnu::always_inline]] void* switch_to(Context& to, void* transfer) noexcept {
-    Context& from = exchange_state(to);
+  // switch_to() suspends the running strand and continues another, where transfer becomes the
+  // result of the call that had suspended it. All that can be done before the switch is: so that a
+  // function that ends with switch_to() ends in a jump, and returns once, to where its caller
+  // continues.
+  [[gnu::always_inline]] unsigned switch_to(Strand& strand, unsigned transfer) noexcept {
+    Context& from = running();
+    Context& to = *strand.innermost;
+    strand_ = &strand;
+    exchange_state(from, to);
 #if defined(EVCORO_SANITIZED)
-    sanitize_leave(from.sanitizer_, to.sanitizer_, false);
-    void* const received = evcoro_switch(&from.saved_stack_, to.saved_stack_, transfer);
-    sanitize_arrive(from.sanitizer_);
-    return received;
+    return sanitized_switch(from, to, transfer);
 #else
     return evcoro_switch(&from.saved_stack_, to.saved_stack_, transfer);
 #endif
   }
 
-  // alternate_to() is switch_to() for two contexts that take turns.
+  // alternate_to() continues another context of the running strand: a coroutine and its resumer.
   [[gnu::always_inline]] void alternate_to(Context& to) noexcept {
+    Context& from = running();
+    strand_->innermost = &to;
+    exchange_state(from, to);
 #if defined(EVCORO_SANITIZED)
-    switch_to(to, nullptr);
+    sanitized_switch(from, to, 0);
 #else
-    Context& from = exchange_state(to);
-    evcoro_switch_jump(&from.saved_stack_, to.saved_stack_, nullptr);
+    evcoro_switch_jump(&from.saved_stack_, to.saved_stack_, 0);
 #endif
   }
 
-  // leave_to() ends the running context and continues to, where first(argument) runs first if it
-  // isn't null; it may free the stack that was left.
-  [[noreturn]] void leave_to(Context& to, void* transfer, void (*first)(void*),
-                             void* argument) noexcept {
-    [[maybe_unused]] Context& from = exchange_state(to);
+  // end_strand() ends the running strand and continues another, where first(argument) runs first if
+  // it isn't null; it may free the stack that was left. end_context() ends a coroutine.
+  [[noreturn]] void end_strand(Strand& strand, unsigned transfer, void (*first)(void*),
+                               void* argument) noexcept {
+    Context& from = running();
+    strand_ = &strand;
+    end(from, *strand.innermost, transfer, first, argument);
+  }
+
+  [[noreturn]] void end_context(Context& to) noexcept {
+    Context& from = running();
+    strand_->innermost = &to;
+    end(from, to, 0, nullptr, nullptr);
+  }
+
+ private:
+  // Exchanges what is per context. Field by field: wide loads would have to wait for narrow stores.
+  [[gnu::always_inline]] void exchange_state(Context& from, const Context& to) noexcept {
+    int& error_number = *error_number_;
+    ExceptionGlobals& exceptions = *exceptions_;
+    from.error_number_ = error_number;
+    from.exceptions_.caught = exceptions.caught;
+    from.exceptions_.uncaught = exceptions.uncaught;
+    error_number = to.error_number_;
+    exceptions.caught = to.exceptions_.caught;
+    exceptions.uncaught = to.exceptions_.uncaught;
+  }
+
+  unsigned sanitized_switch(Context& from, Context& to, unsigned transfer) noexcept {
+    sanitize_leave(from.sanitizer_, to.sanitizer_, false);
+    const unsigned received = evcoro_switch(&from.saved_stack_, to.saved_stack_, transfer);
+    sanitize_arrive(from.sanitizer_);
+    return received;
+  }
+
+  [[noreturn]] void end(Context& from, Context& to, unsigned transfer, void (*first)(void*),
+                        void* argument) noexcept {
+    exchange_state(from, to);
     sanitize_leave(from.sanitizer_, to.sanitizer_, true);
     evcoro_switch_last(to.saved_stack_, transfer, first, argument);
     __builtin_unreachable();
   }
 
- private:
-  // Exchanges what is per context. Field by field: wide loads would have to wait for narrow stores.
-  [[gnu::always_inline]] Context& exchange_state(Context& to) noexcept {
-    Context& from = *running;
-    from.error_number_ = *error_number;
-    from.exceptions_.caught = exceptions->caught;
-    from.exceptions_.uncaught = exceptions->uncaught;
-    running = &to;
-    *error_number = to.error_number_;
-    exceptions->caught = to.exceptions_.caught;
-    exceptions->uncaught = to.exceptions_.uncaught;
-    return from;
-  }
+  Scheduler* scheduler_ = nullptr;
+  Strand* strand_ = &unprepared_;  // never null, so that looking at it needs no test
+  int* error_number_ = nullptr;
+  ExceptionGlobals* exceptions_ = nullptr;
+  Strand own_strand_;
+  Context own_context_;
+  static Strand unprepared_;  // of an OS thread on which nothing has been switched yet
 };
 
 // this_os_thread is constant-initialised: reading it is one segment-relative load.
@@ -131,7 +176,7 @@ extern constinit thread_local OsThread this_os_thread;
 // prepared_os_thread() is this_os_thread, ready for switches.
 inline OsThread& prepared_os_thread() noexcept {
   OsThread& os_thread = this_os_thread;
-  if (os_thread.running == nullptr) [[unlikely]]
+  if (!os_thread.is_prepared()) [[unlikely]]
     os_thread.prepare();
   return os_thread;
 }

@@ -23,15 +23,15 @@ using EntryFunction = void (*)(void* argument) noexcept;
 extern "C" {
 // evcoro_switch() saves the running stack to *save_here and continues resume_here, where transfer
 // becomes the result of the call that had left it.
-void* evcoro_switch(void** save_here, void* resume_here, void* transfer) noexcept;
+unsigned evcoro_switch(void** save_here, void* resume_here, unsigned transfer) noexcept;
 
 // evcoro_switch_jump() does the same, and is faster where two stacks alternate between two places,
 // slower where many switch in the same place. See switch_x86_64.S.
-void* evcoro_switch_jump(void** save_here, void* resume_here, void* transfer) noexcept;
+unsigned evcoro_switch_jump(void** save_here, void* resume_here, unsigned transfer) noexcept;
 
 // evcoro_switch_last() leaves the running stack for good. first(argument), unless null, runs on the
 // stack that continues, before it does, and may free the one that was left.
-void evcoro_switch_last(void* resume_here, void* transfer, void (*first)(void*),
+void evcoro_switch_last(void* resume_here, unsigned transfer, void (*first)(void*),
                         void* argument) noexcept;
 
 void evcoro_switch_entry() noexcept;  // not to be called: the outermost frame of a fresh stack

@@ -82,46 +82,46 @@
     .endr
     .endm
 
-// void* evcoro_switch(void** save_here, void* resume_here, void* transfer)
+// unsigned evcoro_switch(void** save_here, void* resume_here, unsigned transfer)
 //   x0: where the stack pointer of the stack that is left is stored
 //   x1: the saved stack pointer of the stack to continue
-//   x2: becomes the result of the call that had left it
+//   w2: becomes the result of the call that had left it
 // Once sp has changed, the frame there has the same layout: what .cfi says of the one holds for the other.
 begin_function evcoro_switch
     save_registers
     mov x3, sp
     str x3, [x0]
     mov sp, x1
-    mov x0, x2
+    mov w0, w2
     restore_registers
     ret
 end_function evcoro_switch
 
-// void* evcoro_switch_jump(void** save_here, void* resume_here, void* transfer): the same, but arrives by
+// unsigned evcoro_switch_jump(void** save_here, void* resume_here, unsigned transfer): the same, but arrives by
 // an indirect jump, which a processor predicts by where it came from; see switch_x86_64.S.
 begin_function evcoro_switch_jump
     save_registers
     mov x3, sp
     str x3, [x0]
     mov sp, x1
-    mov x0, x2
+    mov w0, w2
     restore_registers
     ret                   // x30 was just loaded, and return predictors take it from there
 end_function evcoro_switch_jump
 
-// void evcoro_switch_last(void* resume_here, void* transfer, void (*first)(void*), void* argument)
+// void evcoro_switch_last(void* resume_here, unsigned transfer, void (*first)(void*), void* argument)
 //   x0: the saved stack pointer of the stack to continue
-//   x1: becomes the result of the call that had left it
+//   w1: becomes the result of the call that had left it
 //   x2, x3: called as x2(x3) on the stack that continues, before it does; x2 may be null
 // The stack that is left can be freed by that call.
 begin_function evcoro_switch_last
     mov sp, x0
     describe_frame
-    mov x19, x1
+    mov w19, w1
     cbz x2, 1f
     mov x0, x3
     blr x2
-1:  mov x0, x19
+1:  mov w0, w19
     restore_registers
     ret
 end_function evcoro_switch_last
@@ -137,7 +137,7 @@ end_function evcoro_switch_last
     nop                   // unwinders look up the address before the return address
 evcoro_switch_entry:
     hint #36              // bti j
-    mov x0, x20
+    mov w0, w20
     mov x29, xzr
     mov x30, xzr
     blr x19

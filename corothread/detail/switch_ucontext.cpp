@@ -15,7 +15,7 @@ namespace {
 
 struct SavedContext {
   ucontext_t registers;
-  void* transfer;  // this and the next two are written by whoever switches here
+  unsigned transfer;  // this and the next two are written by whoever switches here
   void (*first)(void*);
   void* first_argument;
   EntryFunction entry;
@@ -36,7 +36,7 @@ void enter(unsigned high, unsigned low) {
 
 }  // namespace
 
-extern "C" void* evcoro_switch(void** save_here, void* resume_here, void* transfer) noexcept {
+extern "C" unsigned evcoro_switch(void** save_here, void* resume_here, unsigned transfer) noexcept {
   SavedContext here{};
   auto* const there = static_cast<SavedContext*>(resume_here);
   there->transfer = transfer;
@@ -46,11 +46,12 @@ extern "C" void* evcoro_switch(void** save_here, void* resume_here, void* transf
   return here.transfer;
 }
 
-extern "C" void* evcoro_switch_jump(void** save_here, void* resume_here, void* transfer) noexcept {
+extern "C" unsigned evcoro_switch_jump(void** save_here, void* resume_here,
+                                       unsigned transfer) noexcept {
   return evcoro_switch(save_here, resume_here, transfer);
 }
 
-extern "C" void evcoro_switch_last(void* resume_here, void* transfer, void (*first)(void*),
+extern "C" void evcoro_switch_last(void* resume_here, unsigned transfer, void (*first)(void*),
                                    void* argument) noexcept {
   auto* const there = static_cast<SavedContext*>(resume_here);
   there->transfer = transfer;

@@ -67,24 +67,24 @@
     pop_saved %rbp
     .endm
 
-// void* evcoro_switch(void** save_here, void* resume_here, void* transfer)
+// unsigned evcoro_switch(void** save_here, void* resume_here, unsigned transfer)
 //   rdi: where the stack pointer of the stack that is left is stored
 //   rsi: the saved stack pointer of the stack to continue
-//   rdx: becomes the result of the call that had left it
+//   edx: becomes the result of the call that had left it
 // Once rsp has changed, the frame there has the same layout: what .cfi says of the one holds for the other.
 begin_function evcoro_switch
     save_registers
-    movq %rdx, %rax
+    movl %edx, %eax
     movq %rsp, (%rdi)
     movq %rsi, %rsp
     restore_registers
     ret
 end_function evcoro_switch
 
-// void* evcoro_switch_jump(void** save_here, void* resume_here, void* transfer): the same, see above.
+// unsigned evcoro_switch_jump(void** save_here, void* resume_here, unsigned transfer): the same, see above.
 begin_function evcoro_switch_jump
     save_registers
-    movq %rdx, %rax
+    movl %edx, %eax
     movq %rsp, (%rdi)
     movq %rsi, %rsp
     restore_registers
@@ -94,9 +94,9 @@ begin_function evcoro_switch_jump
     notrack jmp *%rcx
 end_function evcoro_switch_jump
 
-// void evcoro_switch_last(void* resume_here, void* transfer, void (*first)(void*), void* argument)
+// void evcoro_switch_last(void* resume_here, unsigned transfer, void (*first)(void*), void* argument)
 //   rdi: the saved stack pointer of the stack to continue
-//   rsi: becomes the result of the call that had left it
+//   esi: becomes the result of the call that had left it
 //   rdx, rcx: called as rdx(rcx) on the stack that continues, before it does; rdx may be null
 // The stack that is left can be freed by that call.
 begin_function evcoro_switch_last
@@ -108,7 +108,7 @@ begin_function evcoro_switch_last
     .cfi_rel_offset %r13, 0x10
     .cfi_rel_offset %r14, 0x08
     .cfi_rel_offset %r15, 0x00
-    movq %rsi, %rbx
+    movl %esi, %ebx
     testq %rdx, %rdx
     jz 1f
     movq %rcx, %rdi
@@ -117,7 +117,7 @@ begin_function evcoro_switch_last
     call *%rdx
     addq $8, %rsp
     .cfi_adjust_cfa_offset -8
-1:  movq %rbx, %rax
+1:  movl %ebx, %eax
     restore_registers
     ret
 end_function evcoro_switch_last
