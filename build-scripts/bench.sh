@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the benchmarks, installing what that takes, runs them and prints tables of ratios: each
+# figure is compared with a baseline that was measured in turns with it.
+#
+#   bench.sh [--json FILE] [--rounds N] [SUITE...]
+#
+#   --json FILE     also write the figures to FILE, as an array of objects
+#   --rounds N      how often everything is measured (default 7, at least 5); medians are reported
+#   SUITE           switch, spawn, timers or echo; all of them when none is named
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+readonly suites=(switch spawn timers echo)
+build=$root/build/bench
+
+usage() {
+  sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+}
+
+# refuse MESSAGE: one line about how the script was called, then exit status 2.
+refuse() {
+  printf 'bench.sh: %s\n' "$*" >&2
+  exit 2
+}
+
+rounds=7
+json=()
+chosen=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --help)
+      usage
+      exit
+      ;;
+    --json | --rounds)
+      [[ -n ${2:-} ]] || refuse "$1 needs a value; see --help"
+      if [[ $1 == --json ]]; then json=(--json "$2"); else rounds=$2; fi
+      shift
+      ;;
+    -*) refuse "unknown option '$1'; see --help" ;;
+    *)
+      [[ " ${suites[*]} " == *" $1 "* ]] || refuse "unknown suite '$1'; there are: ${suites[*]}"
+      chosen+=("$1")
+      ;;
+  esac
+  shift
+done
+[[ $rounds =~ ^[0-9]+$ && $rounds -ge 5 ]] || refuse "--rounds needs a number of at least 5, not '$rounds'"
+[[ ${#chosen[@]} -gt 0 ]] || chosen=("${suites[@]}")
+
+need build bench
+echo "building the benchmarks in build/bench ..." >&2
+quietly "$build/build.log" cmake -S "$root" --preset release -B "$build" \
+  -DEVCORO_BUILD_BENCH=ON -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF
+quietly "$build/build.log" cmake --build "$build" --target evcoro_benchmarks
+
+exec python3 -B "$root/tests/bench/run.py" --build "$build/tests/bench" --rounds "$rounds" \
+  "${json[@]}" "${chosen[@]}"

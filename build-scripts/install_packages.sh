@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the named groups need, and the one place that names them.
+#
+#   install_packages.sh GROUP...      GROUP: build test sanitize check bench
+#
+# Runs no apt when everything is there. On another system, install the like by hand and set
+# EVCORO_INSTALL=no.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+packages_of() {
+  case $1 in
+    build) echo g++ cmake ninja-build pkgconf libevent-dev libcli11-dev ;;
+    # With valgrind's headers there, the build tells valgrind where the coroutine stacks are.
+    test) echo catch2 gdb procps strace valgrind ;;
+    sanitize) echo clang libclang-rt-dev llvm valgrind ;;
+    check) echo clang clang-format clang-tidy git python3-minimal shellcheck ;;
+    bench) echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3-minimal strace ;;
+    *) die "no package group '$1'; there are: build test sanitize check bench" ;;
+  esac
+}
+
+# missing PACKAGE...: those that are not installed.
+missing() {
+  local installed
+  installed=" $(dpkg-query -W -f='${Package}:${db:Status-Status} ' "$@" 2>/dev/null || true) "
+  for package in "$@"; do
+    [[ $installed == *" $package:installed "* ]] || echo "$package"
+  done
+}
+
+[[ $# -gt 0 ]] || die "usage: install_packages.sh GROUP..."
+[[ ${EVCORO_INSTALL:-yes} != no ]] || exit 0
+
+list=$(for group in "$@"; do packages_of "$group"; done | tr ' ' '\n' | sort -u)
+mapfile -t wanted <<<"$list"
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  die "not a Debian system: install the like of '${wanted[*]}' yourself and set EVCORO_INSTALL=no"
+fi
+
+list=$(missing "${wanted[@]}")
+[[ -n $list ]] || exit 0
+mapfile -t packages <<<"$list"
+
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+  command -v sudo >/dev/null ||
+    die "neither root nor sudo; as root, run: apt-get install ${packages[*]}"
+  as_root=(sudo)
+fi
+
+apt() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@"
+}
+
+echo "installing ${packages[*]}" >&2
+log=$(mktemp -t evcoro-install.XXXXXX)
+quietly "$log" apt update
+quietly "$log" apt install --no-install-recommends "${packages[@]}"
+rm -f "$log"

@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# What the scripts of this directory share. Sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+readonly root
+
+# die MESSAGE: one line on standard error, then exit status 1.
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# need GROUP...: has the Debian packages of these groups installed.
+need() {
+  "$root/build-scripts/install_packages.sh" "$@"
+}
+
+# quietly LOG COMMAND...: keeps what the command prints in LOG, and shows it only when it fails.
+quietly() {
+  local log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    tail -n 100 "$log" >&2
+    die "failed: $* (the whole output: $log)"
+  fi
+}
+
+# source_files PATTERN...: the tree's files of these names, NUL-terminated, relative to the root:
+# what git tracks, and what is new and not ignored.
+source_files() {
+  local file
+  # Whoever owns the checkout: a CI's container often runs as somebody else.
+  git -C "$root" -c safe.directory="$root" ls-files -z --deduplicate --cached --others --exclude-standard -- "$@" |
+    while IFS= read -r -d '' file; do
+      # A file that was deleted and not yet committed is still tracked.
+      if [[ -e $root/$file ]]; then printf '%s\0' "$file"; fi
+    done
+}
+
+# in_parallel FUNCTION: calls FUNCTION, which must be exported, with each of the NUL-terminated words
+# of standard input, on all processors; fails if any call does.
+in_parallel() {
+  # shellcheck disable=SC2016  # "$@" is the inner shell's
+  xargs -0 -r -n 1 -P "$(nproc)" bash -c '"$@"' _ "$1"
+}
