@@ -23,7 +23,8 @@ function(evcoro_compile_options target)
     message(FATAL_ERROR "EVCORO_SANITIZE=${EVCORO_SANITIZE}: give address, thread, or nothing")
   endif()
   target_compile_options(${target} PRIVATE ${sanitize})
-  target_link_options(${target} PRIVATE ${sanitize})
+  # now: binding a function at its first call takes kilobytes of stack, which may be a coroutine's.
+  target_link_options(${target} PRIVATE ${sanitize} -Wl,-z,now)
 endfunction()
 
 function(evcoro_add_library layer)

@@ -1,8 +1,6 @@
 #include <corothread/identity.hpp>
 
-#include <algorithm>
 #include <atomic>
-#include <cstring>
 
 namespace evcoro::corothread {
 namespace {
@@ -19,9 +17,7 @@ std::uint64_t next_id() noexcept {
 }  // namespace
 
 Identity::Identity(const Origin& origin) noexcept : id_(next_id()), where_(origin.where) {
-  const std::size_t size = std::min(origin.name.size(), name_size);
-  std::memcpy(name_, origin.name.data(), size);
-  name_[size] = '\0';
+  name_[origin.name.copy(name_, name_size)] = '\0';
 }
 
 }  // namespace evcoro::corothread

@@ -76,29 +76,45 @@ Wake to_wake(unsigned transfer) noexcept { return static_cast<Wake>(transfer); }
 unsigned from_wake(Wake wake) noexcept { return static_cast<unsigned>(wake); }
 }  // namespace
 
+// With many tasks, each comes to a stack and a control block that have left the cache since it ran
+// last. So while one runs, they are fetched: the stack of the next, and the control block of the
+// one after, where the way to its stack begins.
+[[gnu::always_inline]] inline void Scheduler::prefetch_upcoming() const noexcept {
+  const Task* const upcoming = first_ready_;
+  if (upcoming == nullptr) return;
+  upcoming->innermost->prefetch();
+  const auto* const after = reinterpret_cast<const std::byte*>(upcoming->next_ready_);
+  for (std::size_t offset = 0; offset < 3 * 64; offset += 64) __builtin_prefetch(after + offset, 1);
+}
+
 // Leaves the running task for the next one or for the loop. The result is for the task that is
 // left, from whoever switches back: why it was woken.
 [[gnu::always_inline]] inline Wake Scheduler::switch_away() noexcept {
   OsThread& os_thread = this_os_thread;
   Task* const next = next_to_run();
   if (next == nullptr) return to_wake(os_thread.switch_to(*loop_strand_, 0));
+  prefetch_upcoming();
   return to_wake(os_thread.switch_to(*next, from_wake(next->wake_)));
+}
+
+[[gnu::always_inline]] inline Wake Scheduler::park_task(Task& task, TimePoint deadline,
+                                                        WaitReason reason) noexcept {
+  if (task.is_cancelled()) return Wake::cancelled;
+  task.parked_ = true;
+  task.wait_ = reason;
+  if (deadline == never) {
+    wheel_.disarm(task);
+  } else {
+    arm(task, deadline);
+  }
+  return switch_away();
 }
 
 Wake Scheduler::park(TimePoint deadline, WaitReason reason) noexcept {
   Task* const task = current_task();
   if (task == nullptr) [[unlikely]]
     stacks::misuse("park() outside a task; block in a thread only");
-  if (task->is_cancelled()) return Wake::cancelled;
-  Scheduler& scheduler = *task->scheduler();
-  task->parked_ = true;
-  task->wait_ = reason;
-  if (deadline == never) {
-    scheduler.wheel_.disarm(*task);
-  } else {
-    scheduler.arm(*task, deadline);
-  }
-  return scheduler.switch_away();
+  return task->scheduler()->park_task(*task, deadline, reason);
 }
 
 // The common case makes no call but the switch, and so needs no frame of its own.
@@ -183,7 +199,7 @@ void Scheduler::finish(Task& task) noexcept {
   static_cast<stacks::ListLink&>(task).unlink();
   if (!task.detached_) ended_.push_back(task);
   --live_count_;
-  if (task.joiner_ != nullptr) wake(*task.joiner_, Wake::ready);
+  if (Task* const joiner = task.joiner_) joiner->scheduler()->wake(*joiner, Wake::ready);
   wheel_.disarm(task);
   Task* const next = next_to_run();
   detail::Strand& to = next != nullptr ? *next : *loop_strand_;
@@ -192,10 +208,15 @@ void Scheduler::finish(Task& task) noexcept {
 }
 
 // Frees a detached task; runs after that has left its stack for good, on the stack of whoever
-// continues. That one's errno is already in place.
+// continues. It has nothing to do with that one: neither with its errno, which is in place already,
+// nor does it run as that task.
 void Scheduler::reap(void* task) noexcept {
+  OsThread& os_thread = this_os_thread;
+  Scheduler* const scheduler = os_thread.scheduler();
   const int saved_errno = errno;
+  os_thread.set_scheduler(nullptr);
   free_ended(*static_cast<Task*>(task));
+  os_thread.set_scheduler(scheduler);
   errno = saved_errno;
 }
 
@@ -209,9 +230,11 @@ void Scheduler::free_ended(Task& task) noexcept {
 Wake Scheduler::join(Task& task, TimePoint deadline) noexcept {
   if (task.ended_) return Wake::ready;
   if (task.joiner_ != nullptr) stacks::misuse("join() of a thread that another thread is joining");
-  task.joiner_ = current_task();
-  if (task.joiner_ == &task) stacks::misuse("join() of a thread by itself");
-  const Wake how = park(deadline, {"join"});
+  Task* const joiner = current_task();
+  if (joiner == nullptr) stacks::misuse("join() outside a task; block in a thread only");
+  if (joiner == &task) stacks::misuse("join() of a thread by itself");
+  task.joiner_ = joiner;
+  const Wake how = joiner->scheduler()->park_task(*joiner, deadline, {"join"});
   task.joiner_ = nullptr;
   return task.ended_ ? Wake::ready : how;
 }

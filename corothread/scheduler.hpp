@@ -105,7 +105,9 @@ class EVCORO_API Scheduler {
   Task* pop_ready() noexcept;
   Task* next_to_run() noexcept;
   bool extend_budget() noexcept;
-  Wake switch_away() noexcept;  // inlined into park() and yield()
+  void prefetch_upcoming() const noexcept;
+  Wake switch_away() noexcept;
+  Wake park_task(Task& task, TimePoint deadline, WaitReason reason) noexcept;
   Wake yield_slowly(Task& task) noexcept;
   [[noreturn]] void finish(Task& task) noexcept;
   static void reap(void* task) noexcept;

@@ -100,9 +100,9 @@ void TimerWheel::expire(TimePoint now) noexcept {
   tick_ = std::max(tick_, now_tick);
 }
 
-// Empties a slot that the wheel has reached: what is due in this tick fires, all else goes where its
-// deadline belongs now (down, or, if it was put off, further away), and what was disarmed lazily is
-// dropped. Returns false if the slot is as it was.
+// Empties a slot that the wheel has reached: what is due in this tick fires, all else goes where
+// its deadline belongs now (down, or, if it was put off, further away), and what was disarmed
+// lazily is dropped. Returns false if the slot is as it was.
 bool TimerWheel::expire_slot(unsigned index, TimePoint now) noexcept {
   Slot list;
   take_out_all(slots_[index], list);

@@ -16,6 +16,8 @@
 // order of deadline, those within one tick in the order in which they came there. Not thread-safe.
 #pragma once
 
+#include <time.h>
+
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -30,6 +32,14 @@ using TimePoint = Clock::time_point;
 
 // never is the deadline that doesn't come.
 inline constexpr TimePoint never = TimePoint::max();
+
+// read_clock() is Clock::now() without the detour through the standard library: on Linux, both read
+// CLOCK_MONOTONIC.
+inline TimePoint read_clock() noexcept {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return TimePoint{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
+}
 
 // TimerNode is the part of a timer that is linked into the wheel. It must be disarmed before it is
 // destroyed.

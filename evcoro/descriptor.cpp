@@ -10,37 +10,45 @@ namespace evcoro::detail {
 using corothread::Scheduler;
 using corothread::Wake;
 
+namespace {
+
+// Of one descriptor, the kernel knows edge- or level-triggered events, not both; libevent says so
+// in its debug mode only. It keeps the events of a descriptor in a list, where event, which has
+// just been added, comes first.
+bool is_mixed(const struct event& event) noexcept {
+  const struct event* other = &event;
+  while ((other = other->ev_.ev_io.ev_io_next.le_next) != nullptr) {
+    if (((event_get_events(other) ^ event_get_events(&event)) & EV_ET) != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 Descriptor::Descriptor(LoopCore& core, int descriptor) noexcept
-    : core_(&core), number_(descriptor) {
+    : core_(&core), number_(descriptor), edges_(core.has_edges()) {
   core.add_client(*this);
 }
 
-std::error_code Descriptor::admit(Direction direction) const noexcept {
+std::error_code Descriptor::why_not(Direction direction) const noexcept {
   if (number_ < 0) return system_error(EBADF);
   if (core_ == nullptr) return Errc::no_loop;
   const ThreadTask* const thread = current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != core_) return Errc::wrong_loop;
   if (thread->is_cancelled()) return to_error(Wake::cancelled);
-  if (direction == Direction::read && reader_ != nullptr) return Errc::second_reader;
-  if (direction == Direction::write && writer_ != nullptr) return Errc::second_writer;
-  return {};
+  return direction == Direction::read ? Errc::second_reader : Errc::second_writer;
 }
 
-std::error_code Descriptor::wait(Direction direction, TimePoint deadline,
-                                 const char* what) noexcept {
-  if (const auto error = admit(direction)) return error;
-  corothread::Task*& slot = direction == Direction::read ? reader_ : writer_;
-  slot = Scheduler::current_task();
-  const std::error_code error = core_->has_edges() ? register_once() : register_for(wanted());
-  if (error) {
-    slot = nullptr;
-    return error;
-  }
-  const Wake how = Scheduler::park(deadline, {what, number_});
-  slot = nullptr;
-  if (how != Wake::ready && core_ != nullptr && !core_->has_edges()) register_for(wanted());
-  return number_ < 0 ? to_error(Wake::cancelled) : to_error(how);
+std::error_code Descriptor::prepare_wait() noexcept {
+  constexpr short both_ways = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
+  return register_for(edges_ ? both_ways : wanted());
+}
+
+std::error_code Descriptor::finish_wait(Wake how) noexcept {
+  if (number_ < 0) return to_error(Wake::cancelled);
+  if (!edges_ && core_ != nullptr) register_for(wanted());
+  return to_error(how);
 }
 
 // What the parked threads wait for.
@@ -49,22 +57,23 @@ short Descriptor::wanted() const noexcept {
                             (writer_ != nullptr ? EV_WRITE : 0));
 }
 
-std::error_code Descriptor::register_once() noexcept {
-  if (registered_) return {};
-  return register_for(EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST);
-}
-
 // Replaces the registration, if any, by one for what; 0 is none.
 std::error_code Descriptor::register_for(short what) noexcept {
   unregister();
   if (what == 0 || number_ < 0) return {};
   event_assign(&event_, core_->base(), number_, what, on_event, this);
+  // A thread that waits keeps the base alive; the registration, which stays, must not.
+  event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
   errno = 0;
   if (event_add(&event_, nullptr) != 0) {
-    // libevent refuses to mix edge- and level-triggered events on a descriptor, without an errno.
+    // Without an errno it is libevent's debug mode that has found what is_mixed() looks for.
     return errno == 0 ? make_error_code(Errc::mixed_registration) : system_error();
   }
   registered_ = true;
+  if (edges_ && is_mixed(event_)) {
+    unregister();
+    return Errc::mixed_registration;
+  }
   return {};
 }
 
@@ -75,7 +84,7 @@ void Descriptor::unregister() noexcept {
 void Descriptor::on_event(evutil_socket_t, short what, void* self) noexcept {
   auto& descriptor = *static_cast<Descriptor*>(self);
   Scheduler& scheduler = descriptor.core_->scheduler();
-  const bool one_shot = !descriptor.core_->has_edges();
+  const bool one_shot = !descriptor.edges_;
   if (one_shot) descriptor.registered_ = false;
   descriptor.on_edge();
   if ((what & EV_CLOSED) != 0) descriptor.peer_closed_ = true;

@@ -35,11 +35,16 @@ Loop::Loop(stacks::StackPool& pool, event_base* base)
       scheduler_(&core_->scheduler()) {}
 
 Loop::Loop(stacks::StackPool::Options stacks, event_base* base)
-    : own_stacks_(std::in_place, std::move(stacks)),
+    : own_stacks_(std::make_unique<stacks::StackPool>(std::move(stacks))),
       core_(std::make_unique<detail::LoopCore>(*this, *own_stacks_, base)),
       scheduler_(&core_->scheduler()) {}
 
-Loop::~Loop() = default;
+Loop::~Loop() {
+  if (!core_->is_foreign()) return;
+  // In a child process all is left as it is: the events and the threads are the parent's.
+  static_cast<void>(core_.release());
+  static_cast<void>(own_stacks_.release());
+}
 
 Loop* Loop::current() noexcept {
   const detail::ThreadTask* const thread = detail::current_thread();
@@ -70,13 +75,18 @@ stacks::StackPool* Loop::pool_for_spawn(const SpawnOptions& options,
     error = Errc::loop_shutting_down;
     return nullptr;
   }
-  return options.stacks != nullptr ? options.stacks : &core_->stacks();
+  return &pool_of(options);
+}
+
+stacks::StackPool& Loop::pool_of(const SpawnOptions& options) const noexcept {
+  return options.stacks != nullptr ? *options.stacks : core_->stacks();
 }
 
 std::error_code Loop::wait_for_stack(const SpawnOptions& options, Timeout timeout) noexcept {
   detail::ThreadTask* const thread = detail::current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != core_.get()) return Errc::wrong_loop;
+  if (thread->is_cancelled()) return detail::to_error(corothread::Wake::cancelled);
   std::error_code error;
   stacks::StackPool* const pool = pool_for_spawn(options, error);
   if (pool == nullptr) return error;

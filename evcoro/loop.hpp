@@ -22,7 +22,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -144,7 +143,9 @@ class EVCORO_API Loop {
   Result<Thread<detail::ThreadResult<F>>> spawn_wait(const SpawnOptions& options, F&& function,
                                                      Timeout timeout = {}) {
     if (const auto error = wait_for_stack(options, timeout)) return error;
-    return spawn(options, std::forward<F>(function));
+    auto thread = spawn(options, std::forward<F>(function));
+    if (!thread) pool_of(options).pass_on();  // the stack goes to the next who waits
+    return thread;
   }
 
   // shutdown() cancels all threads but the calling one (CancelReason::shutdown), stops its
@@ -169,10 +170,11 @@ class EVCORO_API Loop {
 
  private:
   stacks::StackPool* pool_for_spawn(const SpawnOptions& options, std::error_code& error) noexcept;
+  stacks::StackPool& pool_of(const SpawnOptions& options) const noexcept;
   std::error_code wait_for_stack(const SpawnOptions& options, Timeout timeout) noexcept;
   void post_function(std::unique_ptr<detail::Posted> function) noexcept;
 
-  std::optional<stacks::StackPool> own_stacks_;
+  std::unique_ptr<stacks::StackPool> own_stacks_;
   std::unique_ptr<detail::LoopCore> core_;
   corothread::Scheduler* scheduler_;  // the core's
 };

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -45,6 +46,24 @@ event_base* make_base() {
   return base;
 }
 
+[[noreturn]] void refuse_to_nest(const char* what) {
+  throw std::logic_error(
+      std::string(what) +
+      ": the loop is running already; call it outside its threads and callbacks");
+}
+
+// Counted counts the times that a scope is being run through.
+class Counted {
+ public:
+  explicit Counted(int& count) noexcept : count_(++count) {}
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int& count_;
+};
+
 timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
   const auto rounded =
       std::chrono::ceil<std::chrono::microseconds>(std::max(duration, 0ns)).count();
@@ -52,6 +71,33 @@ timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
 }
 
 }  // namespace
+
+// EndWaiter is a thread that waits in shutdown() for others to end.
+struct LoopCore::EndWaiter : stacks::ListLink {
+  explicit EndWaiter(corothread::Task& waiting) noexcept : task(waiting) {}
+  corothread::Task& task;
+};
+
+// Alarm ends a pass at its deadline. While it is set, a post ends the pass, too.
+class LoopCore::Alarm {
+ public:
+  Alarm(LoopCore& core, TimePoint deadline) noexcept : core_(core) {
+    event_assign(
+        &event_, core.base_, -1, 0, [](evutil_socket_t, short, void*) {}, nullptr);
+    core.add_timer(event_, deadline);
+    core.hold();
+  }
+  ~Alarm() {
+    event_del(&event_);
+    core_.release();
+  }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+
+ private:
+  LoopCore& core_;
+  struct event event_;
+};
 
 LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
     : loop_(loop),
@@ -74,16 +120,14 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
 }
 
 LoopCore::~LoopCore() {
-  if (!is_foreign()) {
-    end_threads();
-    clients_.for_each([](LoopClient& client) {
-      client.unlink();
-      client.on_loop_gone();
-    });
-    for (struct event* each : {&drain_event_, &later_event_, &timer_event_, &wake_event_})
-      event_del(each);
-    if (owns_base_) event_base_free(base_);
-  }
+  end_threads();
+  clients_.for_each([](LoopClient& client) {
+    client.unlink();
+    client.on_loop_gone();
+  });
+  for (struct event* each : {&drain_event_, &later_event_, &timer_event_, &wake_event_})
+    event_del(each);
+  if (owns_base_) event_base_free(base_);
   ::close(wake_descriptor_);
   for (Posted* each = posted_.load(); each != nullptr;) delete std::exchange(each, each->next);
 }
@@ -104,17 +148,26 @@ void LoopCore::request_drain_after_poll() noexcept {
 void LoopCore::set_wake_up(TimePoint deadline) noexcept {
   if (deadline == never) {
     event_del(&timer_event_);
-    return;
+  } else {
+    add_timer(timer_event_, deadline);
   }
+}
+
+void LoopCore::add_timer(struct event& event, TimePoint deadline) noexcept {
   // libevent adds to the time that it has cached at the beginning of this pass.
   event_base_update_cache_time(base_);
   const timeval duration = to_timeval(deadline - now());
-  event_add(&timer_event_, &duration);
+  event_add(&event, &duration);
 }
 
 void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
   core.scheduler_.drain();
+  if (core.is_foreign()) [[unlikely]] {
+    stacks::misuse(
+        "a thread that forked blocked in the child process; this loop belongs to the parent "
+        "process: call exec() or _exit() there, or make a loop");
+  }
   core.settle();
 }
 
@@ -125,7 +178,7 @@ void LoopCore::on_timer(evutil_socket_t, short, void* self) noexcept {
 // --- other OS threads' wishes ---
 
 void LoopCore::notify() noexcept {
-  if (notified_.exchange(true)) return;
+  if (is_foreign() || notified_.exchange(true)) return;
   const std::uint64_t one = 1;
   while (::write(wake_descriptor_, &one, sizeof one) < 0 && errno == EINTR) {
   }
@@ -166,6 +219,7 @@ void LoopCore::run_posted() noexcept {
     newest_first->next = in_order;
     in_order = std::exchange(newest_first, next);
   }
+  const Counted counted{posted_running_};
   while (in_order != nullptr) {
     const std::unique_ptr<Posted> each{std::exchange(in_order, in_order->next)};
     try {
@@ -198,6 +252,7 @@ void LoopCore::settle() noexcept {
 // but it caches the time while it dispatches, and then only: two looks at the cache with a tick of
 // the clock in between differ if there is none.
 bool LoopCore::is_dispatching() const noexcept {
+  if (posted_running_ != 0) return true;  // perhaps by run(), before it dispatches
   const auto same = [](const timeval& a, const timeval& b) {
     return a.tv_sec == b.tv_sec && a.tv_usec == b.tv_usec;
   };
@@ -213,42 +268,50 @@ bool LoopCore::is_dispatching() const noexcept {
   return same(first, second);
 }
 
-void LoopCore::require_outside(const char* what) const {
-  if (is_foreign()) {
-    throw std::logic_error(std::string(what) +
-                           ": this loop belongs to the parent process; make one in the child");
-  }
-  if (is_dispatching()) {
-    throw std::logic_error(
-        std::string(what) +
-        ": the loop is running already; call it outside its threads and callbacks");
-  }
+void LoopCore::require_own_process(const char* what) const {
+  if (!is_foreign()) return;
+  throw std::logic_error(std::string(what) +
+                         ": this loop belongs to the parent process; make one in the child");
+}
+
+// Lets libevent run. False if it does already: is_dispatching() doesn't see that in a base with
+// EVENT_BASE_FLAG_NO_CACHE_TIME.
+bool LoopCore::run_base(int flags) {
+  errno = 0;
+  if (event_base_loop(base_, flags) >= 0) return true;
+  if (errno != 0) throw std::system_error(system_error(), "Loop: event_base_loop");
+  return false;
 }
 
 Loop::End LoopCore::run() {
-  require_outside("Loop::run");
+  require_own_process("Loop::run");
+  if (is_dispatching()) refuse_to_nest("Loop::run");
   run_posted();
   settle();
   stopped_ = stop_requested_.exchange(false);
-  if (!stopped_ && event_base_loop(base_, 0) < 0) {
-    throw std::system_error(system_error(), "Loop::run: event_base_loop");
-  }
+  if (!stopped_ && !run_base(0)) refuse_to_nest("Loop::run");
   const bool broken =
       stopped_ || event_base_got_break(base_) != 0 || event_base_got_exit(base_) != 0;
   return broken ? Loop::End::stopped : Loop::End::idle;
 }
 
 void LoopCore::run_once(Timeout timeout) {
-  require_outside("Loop::run_once");
+  require_own_process("Loop::run_once");
+  if (is_dispatching() || !pass(timeout)) refuse_to_nest("Loop::run_once");
+}
+
+// One pass, or false if the base is being dispatched already.
+bool LoopCore::pass(Timeout timeout) {
   run_posted();
   settle();
-  corothread::TimerNode alarm{
-      [](corothread::TimerNode&) noexcept {}};  // that it fires ends the pass
   const TimePoint deadline = timeout.deadline();
-  if (timeout.may_wait() && deadline != never) scheduler_.arm(alarm, deadline);
-  const int result = event_base_loop(base_, timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
-  scheduler_.disarm(alarm);
-  if (result < 0) throw std::system_error(system_error(), "Loop::run_once: event_base_loop");
+  std::optional<Alarm> alarm;
+  if (timeout.may_wait() && deadline != never) alarm.emplace(*this, deadline);
+  stopped_ = false;
+  // EVLOOP_NONBLOCK alone would go on for as long as each pass finds something to do.
+  const bool ran = run_base(timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  if (stopped_) stop_requested_ = true;  // the stop is meant for run()
+  return ran;
 }
 
 // Runs ready threads without polling: all that can be done inside a callback of the base.
@@ -258,7 +321,8 @@ void LoopCore::drive_directly(TimePoint deadline) noexcept {
 
 bool LoopCore::drive_until_ended(const corothread::Task& task) {
   drive_directly(now() + patience);
-  while (!task.has_ended() && !is_dispatching()) run_once(never);
+  while (!task.has_ended() && !is_dispatching() && pass(never)) {
+  }
   return task.has_ended();
 }
 
@@ -271,38 +335,37 @@ void LoopCore::cancel_all(const corothread::Task* except) noexcept {
 }
 
 bool LoopCore::wait_for_others(corothread::Task& self, TimePoint deadline) noexcept {
-  end_waiter_ = &self;
+  EndWaiter waiter{self};
+  end_waiters_.push_back(waiter);
   self.shield();  // a cancelled thread can end its loop, too
   const auto how = corothread::Scheduler::park(deadline, {"shutdown"});
   self.unshield();
-  end_waiter_ = nullptr;
   return how == corothread::Wake::ready;
 }
 
 void LoopCore::on_thread_end() noexcept {
-  if (end_waiter_ != nullptr) scheduler_.wake(*end_waiter_, corothread::Wake::ready);
+  end_waiters_.for_each(
+      [&](EndWaiter& waiter) { scheduler_.wake(waiter.task, corothread::Wake::ready); });
 }
 
 std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
+  require_own_process("Loop::shutdown");
   const TimePoint deadline = timeout.deadline();
   corothread::Task* const self = corothread::Scheduler::current() == &scheduler_
                                      ? corothread::Scheduler::current_task()
                                      : nullptr;
   const std::size_t remaining = self != nullptr ? 1 : 0;
-  shutting_down_ = true;
+  const Counted counted{shutdowns_};
   clients_.for_each([](LoopClient& client) { client.on_shutdown(); });
   cancel_all(self);
   while (scheduler_.live_tasks() > remaining && now() < deadline) {
     if (self != nullptr) {
       if (!wait_for_others(*self, deadline)) break;
-    } else if (is_dispatching()) {
+    } else if (is_dispatching() || !pass(deadline)) {
       drive_directly(deadline);
       break;
-    } else {
-      run_once(deadline);
     }
   }
-  shutting_down_ = false;
   return threads(self);
 }
 
@@ -311,7 +374,11 @@ void LoopCore::end_threads() noexcept {
     stacks::misuse(
         "a Loop was destroyed by a thread of its own; stop() it, and destroy it outside");
   }
-  shutting_down_ = true;
+  if (posted_running_ != 0) {
+    stacks::misuse(
+        "a Loop was destroyed by a function posted to it; stop() it, and destroy it outside");
+  }
+  const Counted counted{shutdowns_};
   cancel_all(nullptr);
   drive_directly(now() + patience);
   if (scheduler_.live_tasks() == 0) return;

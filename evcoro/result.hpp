@@ -44,23 +44,26 @@ class [[nodiscard]] Result {
   }
 
   // value() throws std::system_error if there is none.
-  T& value() & { return checked(); }
-  T&& value() && { return std::move(checked()); }
+  T& value() & { return check(), held(); }
+  const T& value() const& { return check(), held(); }
+  T&& value() && { return check(), std::move(held()); }
 
   // operator* and operator-> without a value are a misuse, which terminates.
-  T& operator*() & noexcept { return present(); }
-  T&& operator*() && noexcept { return std::move(present()); }
-  T* operator->() noexcept { return &present(); }
+  T& operator*() & noexcept { return require(), held(); }
+  const T& operator*() const& noexcept { return require(), held(); }
+  T&& operator*() && noexcept { return require(), std::move(held()); }
+  T* operator->() noexcept { return require(), &held(); }
+  const T* operator->() const noexcept { return require(), &held(); }
 
  private:
-  T& checked() {
+  void check() const {
     if (!has_value()) throw std::system_error(error());
-    return *std::get_if<0>(&content_);
   }
-  T& present() noexcept {
+  void require() const noexcept {
     if (!has_value()) stacks::misuse("a Result without a value was dereferenced; test it first");
-    return *std::get_if<0>(&content_);
   }
+  T& held() noexcept { return *std::get_if<0>(&content_); }
+  const T& held() const noexcept { return *std::get_if<0>(&content_); }
 
   std::variant<T, std::error_code> content_;
 };

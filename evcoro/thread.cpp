@@ -19,6 +19,7 @@ std::error_code ThreadTask::wait_for_end(Timeout timeout) noexcept {
   const ThreadTask* const caller = current_thread();
   if (caller == nullptr) return Errc::not_in_a_thread;
   if (&caller->core_ != &core_) return Errc::wrong_loop;
+  if (caller->is_cancelled()) return to_error(Wake::cancelled);
   if (!timeout.may_wait()) return to_error(Wake::timed_out);
   return to_error(Scheduler::join(*this, timeout.deadline()));
 }
@@ -28,6 +29,7 @@ void ThreadTask::request_stop(CancelReason reason) noexcept {
 }
 
 void ThreadTask::abandon() noexcept {
+  if (!has_ended() && core_.is_foreign()) return;  // a child process: the thread is the parent's
   request_stop(CancelReason::user);
   if (ThreadTask* const caller = current_thread(); !has_ended() && caller != nullptr) {
     caller->shield();
@@ -62,7 +64,10 @@ void ThreadTask::report_failure() noexcept {
 void ThreadTask::on_end() noexcept {
   timers_.for_each([](Timer& timer) { timer.orphan(); });
   while (!owned_.empty()) delete &owned_.pop_front();
-  if (is_detached_) report_failure();
+  if (is_detached_) {
+    drop_result();
+    report_failure();
+  }
   core_.on_thread_end();
 }
 
@@ -97,12 +102,8 @@ std::error_code yield() noexcept {
 
 std::error_code sleep_until(TimePoint deadline) noexcept {
   if (evcoro::detail::current_thread() == nullptr) return Errc::not_in_a_thread;
-  const auto how = corothread::Scheduler::park(deadline, {"sleep"});
+  const auto how = corothread::Scheduler::park(Timeout{deadline}.deadline(), {"sleep"});
   return how == corothread::Wake::timed_out ? std::error_code{} : evcoro::detail::to_error(how);
-}
-
-std::error_code sleep_for(std::chrono::nanoseconds duration) noexcept {
-  return sleep_until(Timeout{duration}.deadline());
 }
 
 std::uint64_t id() noexcept {

@@ -33,6 +33,7 @@
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
 #include <stacks/intrusive_list.hpp>
+#include <stacks/report.hpp>
 
 namespace evcoro {
 
@@ -101,6 +102,9 @@ class EVCORO_API ThreadTask : public corothread::Task {
   ~ThreadTask() override = default;
   void on_end() noexcept override;
 
+  // drop_result() destroys what nobody will take, while the thread can still block in doing so.
+  virtual void drop_result() noexcept {}
+
  private:
   friend class LoopCore;
   void report_failure() noexcept;
@@ -119,6 +123,8 @@ class ResultTask : public ThreadTask {
   T take_result() { return std::move(*result_); }
 
  protected:
+  void drop_result() noexcept override { result_.reset(); }
+
   std::optional<T> result_;
 };
 
@@ -179,6 +185,7 @@ class [[nodiscard]] Thread {
     if (task_ != nullptr) task_->abandon();
   }
 
+  // joinable() is false of an empty handle; to use that for anything else is a misuse.
   bool joinable() const noexcept { return task_ != nullptr; }
 
   // join() waits until the thread has ended; returns its result, or throws what left its function.
@@ -186,7 +193,7 @@ class [[nodiscard]] Thread {
   // or Errc::not_in_a_thread (a thread that has ended can be joined from anywhere). One joiner at a
   // time.
   Result<T> join(Timeout timeout = {}) {
-    if (const auto error = task_->wait_for_end(timeout)) return Failure{error};
+    if (const auto error = task().wait_for_end(timeout)) return Failure{error};
     struct Free {
       detail::ResultTask<T>* task;
       ~Free() { corothread::Scheduler::free_ended(*task); }
@@ -200,19 +207,28 @@ class [[nodiscard]] Thread {
   }
 
   // detach() gives the thread to its loop; the handle is empty then.
-  void detach() noexcept { std::exchange(task_, nullptr)->detach(); }
+  void detach() noexcept {
+    task().detach();
+    task_ = nullptr;
+  }
 
   // request_stop() cancels the thread; the first reason stays.
   void request_stop(CancelReason reason = CancelReason::user) noexcept {
-    task_->request_stop(reason);
+    task().request_stop(reason);
   }
 
-  bool has_ended() const noexcept { return task_->has_ended(); }
-  std::uint64_t id() const noexcept { return task_->identity().id(); }
-  std::string_view name() const noexcept { return task_->identity().name(); }
-  ThreadInfo info() const { return task_->describe(); }
+  bool has_ended() const noexcept { return task().has_ended(); }
+  std::uint64_t id() const noexcept { return task().identity().id(); }
+  std::string_view name() const noexcept { return task().identity().name(); }
+  ThreadInfo info() const { return task().describe(); }
 
  private:
+  detail::ResultTask<T>& task() const noexcept {
+    if (task_ == nullptr) [[unlikely]]
+      stacks::misuse("an empty Thread handle was used; test joinable() first");
+    return *task_;
+  }
+
   detail::ResultTask<T>* task_ = nullptr;
 };
 
@@ -224,9 +240,13 @@ namespace this_thread {
 // thread it does so too, and then returns operation_canceled.
 EVCORO_API std::error_code yield() noexcept;
 
-// sleep_for() returns no error when the time is over, or operation_canceled. Never early.
-EVCORO_API std::error_code sleep_for(std::chrono::nanoseconds duration) noexcept;
+// sleep_until() and sleep_for() return no error when the time is over, or operation_canceled. Never
+// early.
 EVCORO_API std::error_code sleep_until(TimePoint deadline) noexcept;
+template <class Representation, class Period>
+std::error_code sleep_for(std::chrono::duration<Representation, Period> duration) noexcept {
+  return sleep_until(Timeout{duration}.deadline());
+}
 
 // id() is 0, and name() empty, outside a thread.
 EVCORO_API std::uint64_t id() noexcept;

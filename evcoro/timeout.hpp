@@ -10,6 +10,7 @@
 // A call that reaches its deadline returns std::errc::timed_out.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -23,6 +24,22 @@ using corothread::TimePoint;
 // never is the deadline that doesn't come.
 using corothread::never;
 
+namespace detail {
+
+// to_nanoseconds() rounds up, and cuts what is out of range: at zero, where what is negative or no
+// number goes too, and at nanoseconds::max().
+template <class Representation, class Period>
+constexpr std::chrono::nanoseconds to_nanoseconds(
+    std::chrono::duration<Representation, Period> value) noexcept {
+  using namespace std::chrono;
+  if (!(value > value.zero())) return nanoseconds::zero();
+  // Compared as seconds in floating point: the conversion to nanoseconds could overflow.
+  if (duration<double>(value) >= duration<double>(nanoseconds::max())) return nanoseconds::max();
+  return ceil<nanoseconds>(value);
+}
+
+}  // namespace detail
+
 class Timeout {
  public:
   // No deadline of its own.
@@ -32,11 +49,13 @@ class Timeout {
   template <class Representation, class Period>
   constexpr Timeout(
       std::chrono::duration<Representation, Period> duration) noexcept  // NOLINT: implicit
-      : kind_(Kind::duration), nanoseconds_(saturate(duration)) {}
+      : kind_(Kind::duration), nanoseconds_(detail::to_nanoseconds(duration).count()) {}
 
-  // A deadline: a point of std::chrono::steady_clock, or never.
+  // A deadline: a point of std::chrono::steady_clock, or never. All points before the clock's epoch
+  // are as good as that.
   constexpr Timeout(TimePoint deadline) noexcept  // NOLINT: implicit on purpose
-      : kind_(Kind::deadline), nanoseconds_(deadline.time_since_epoch().count()) {}
+      : kind_(Kind::deadline),
+        nanoseconds_(std::max(deadline, TimePoint{}).time_since_epoch().count()) {}
 
   // may_wait() is false if the call must not wait at all.
   constexpr bool may_wait() const noexcept { return kind_ == Kind::deadline || nanoseconds_ > 0; }
@@ -45,23 +64,12 @@ class Timeout {
   TimePoint deadline() const noexcept {
     const std::chrono::nanoseconds value{nanoseconds_};
     if (kind_ == Kind::deadline) return TimePoint{value};
-    const TimePoint now = Clock::now();
+    const TimePoint now = corothread::read_clock();
     return value < never - now ? now + value : never;
   }
 
  private:
   enum class Kind : std::uint8_t { deadline, duration };
-
-  template <class Representation, class Period>
-  static constexpr std::int64_t saturate(
-      std::chrono::duration<Representation, Period> value) noexcept {
-    using namespace std::chrono;
-    if (value <= value.zero()) return 0;
-    // Compared as seconds in floating point: the conversion to nanoseconds could overflow.
-    if (duration<double>(value) >= duration<double>(nanoseconds::max()))
-      return nanoseconds::max().count();
-    return ceil<nanoseconds>(value).count();
-  }
 
   Kind kind_ = Kind::deadline;
   std::int64_t nanoseconds_ = never.time_since_epoch().count();

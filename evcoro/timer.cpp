@@ -19,18 +19,12 @@ Timer::Timer() noexcept
 
 Timer::~Timer() { cancel(); }
 
-void Timer::start(std::chrono::nanoseconds duration) noexcept { arm(duration, 0ns); }
-
-void Timer::start_periodic(std::chrono::nanoseconds period) noexcept {
-  const auto at_least = std::max<std::chrono::nanoseconds>(period, 1us);
-  arm(at_least, at_least);
-}
-
-void Timer::arm(std::chrono::nanoseconds first, std::chrono::nanoseconds period) noexcept {
+void Timer::arm(Timeout first, std::chrono::nanoseconds period) noexcept {
   cancel();
   if (owner_ == nullptr) return;
   period_ = period;
-  owner_->scheduler()->arm(*this, Timeout{first}.deadline());
+  // One that never expires is running, too.
+  owner_->scheduler()->arm(*this, std::min(first.deadline(), never - 1ns));
 }
 
 void Timer::cancel() noexcept {
@@ -73,6 +67,7 @@ std::error_code wait_for_expiry(detail::ThreadTask& thread, Timeout timeout,
 
 Result<std::uint64_t> Timer::wait(Timeout timeout) noexcept {
   if (owner_ == nullptr || detail::current_thread() != owner_) return Errc::not_the_owner;
+  if (owner_->is_cancelled()) return detail::to_error(Wake::cancelled);
   const TimePoint deadline = timeout.deadline();
   while (expirations_ == 0) {
     if (!is_running()) return std::make_error_code(std::errc::invalid_argument);
@@ -84,6 +79,7 @@ Result<std::uint64_t> Timer::wait(Timeout timeout) noexcept {
 Result<Timer*> Timer::wait_any(Timeout timeout) noexcept {
   detail::ThreadTask* const thread = detail::current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
+  if (thread->is_cancelled()) return detail::to_error(Wake::cancelled);
   const TimePoint deadline = timeout.deadline();
   while (true) {
     bool any_running = false;

@@ -8,6 +8,7 @@
 // When the thread ends, its timers stop. A Timer is used by its own thread only.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -26,11 +27,16 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
   Timer() noexcept;
   ~Timer();
 
-  // start() lets the timer expire once, after duration; start_periodic() again and again. Either
-  // restarts a timer that is running, and forgets expirations that were not waited for. A period of
-  // less than a microsecond is taken as one.
-  void start(std::chrono::nanoseconds duration) noexcept;
-  void start_periodic(std::chrono::nanoseconds period) noexcept;
+  // start() lets the timer expire once, after a duration or at a point in time; start_periodic()
+  // again and again. Either restarts a timer that is running, and forgets expirations that were not
+  // waited for. A period of less than a microsecond is taken as one.
+  void start(Timeout expiry) noexcept { arm(expiry, std::chrono::nanoseconds::zero()); }
+  template <class Representation, class Period>
+  void start_periodic(std::chrono::duration<Representation, Period> period) noexcept {
+    const auto at_least = std::max<std::chrono::nanoseconds>(detail::to_nanoseconds(period),
+                                                             std::chrono::microseconds{1});
+    arm(at_least, at_least);
+  }
 
   // cancel() stops the timer and forgets its expirations.
   void cancel() noexcept;
@@ -49,7 +55,7 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
  private:
   friend class detail::ThreadTask;
   static void on_fire(TimerNode& node) noexcept;
-  void arm(std::chrono::nanoseconds first, std::chrono::nanoseconds period) noexcept;
+  void arm(Timeout first, std::chrono::nanoseconds period) noexcept;
   void orphan() noexcept;  // the thread ends
 
   detail::ThreadTask* owner_;

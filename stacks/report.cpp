@@ -2,11 +2,9 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <exception>
 
 namespace evcoro::stacks {
@@ -35,9 +33,7 @@ ReportSink set_report_sink(ReportSink sink) noexcept {
 void report(std::string_view text) noexcept { current_sink.load()(text.data(), text.size()); }
 
 ReportLine& ReportLine::operator<<(std::string_view text) noexcept {
-  const std::size_t count = std::min(text.size(), sizeof text_ - size_);
-  std::memcpy(text_ + size_, text.data(), count);
-  size_ += count;
+  size_ += text.copy(text_ + size_, sizeof text_ - size_);
   return *this;
 }
 

@@ -42,11 +42,19 @@ class Context {
     identity_ = &identity;
   }
 
+  // prefetch() fetches the hot end of a suspended stack into the cache.
+  void prefetch() const noexcept {
+    for (std::size_t i = 0; i < prefetched_lines; ++i) {
+      __builtin_prefetch(static_cast<const std::byte*>(saved_stack_) + i * 64, 1);
+    }
+  }
+
   // release() is for a context that has ended or never ran, before its stack is used again.
   void release() noexcept { sanitize_destroy(sanitizer_); }
 
  private:
   friend class OsThread;
+  static constexpr std::size_t prefetched_lines = 10;
   void* saved_stack_ = nullptr;
   ExceptionGlobals exceptions_;  // this and the next: while suspended
   int error_number_ = 0;

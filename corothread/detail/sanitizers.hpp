@@ -85,10 +85,11 @@ inline void sanitize_destroy([[maybe_unused]] SanitizerState& state) noexcept {
 }
 
 // sanitize_leave() comes right before a switch; ends says that the stack that is left never
-// continues.
-inline void sanitize_leave([[maybe_unused]] SanitizerState& from,
-                           [[maybe_unused]] SanitizerState& to,
-                           [[maybe_unused]] bool ends) noexcept {
+// continues. Inlined always: TSan, which counts calls, would see a function begin on the one stack
+// and end on the other.
+[[gnu::always_inline]] inline void sanitize_leave([[maybe_unused]] SanitizerState& from,
+                                                  [[maybe_unused]] SanitizerState& to,
+                                                  [[maybe_unused]] bool ends) noexcept {
 #if defined(EVCORO_ASAN)
   __sanitizer_start_switch_fiber(ends ? nullptr : &from.fake_stack, to.limit, to.size);
 #endif

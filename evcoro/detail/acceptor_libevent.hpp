@@ -74,6 +74,7 @@ class AcceptorCore final : public LoopClient,
   void back_off() noexcept;
   void connection_ended() noexcept;
   std::size_t waiting() const noexcept;
+  std::size_t most_waiting() const noexcept;
 
   LoopCore* loop_;  // nullptr once it is gone
   int descriptor_;

@@ -31,11 +31,35 @@ class Descriptor : public LoopClient {
 
   // admit() says whether the calling thread may do a blocking operation in direction now: it is a
   // thread of the right loop, not cancelled, and nobody else is at it.
-  std::error_code admit(Direction direction) const noexcept;
+  std::error_code admit(Direction direction) const noexcept {
+    const corothread::Task* const thread = corothread::Scheduler::current_task();
+    const bool admitted = number_ >= 0 && core_ != nullptr && thread != nullptr &&
+                          thread->scheduler() == &core_->scheduler() && !thread->is_cancelled() &&
+                          waiter(direction) == nullptr;
+    if (admitted) [[likely]]
+      return {};
+    return why_not(direction);
+  }
 
-  // wait() parks the current thread until the descriptor may be ready, or deadline. The caller has
-  // a Hold.
-  std::error_code wait(Direction direction, TimePoint deadline, const char* what) noexcept;
+  // wait() parks the current thread, which is admitted, until the descriptor may be ready, or
+  // deadline. The caller has a Hold.
+  std::error_code wait(Direction direction, TimePoint deadline, const char* what) noexcept {
+    if (waiter(direction) != nullptr) [[unlikely]]
+      return why_not(direction);
+    corothread::Task*& slot = direction == Direction::read ? reader_ : writer_;
+    slot = corothread::Scheduler::current_task();
+    if (!registered_ || !edges_) [[unlikely]] {
+      if (const auto error = prepare_wait()) {
+        slot = nullptr;
+        return error;
+      }
+    }
+    const corothread::Wake how = corothread::Scheduler::park(deadline, {what, number_});
+    slot = nullptr;
+    if (how == corothread::Wake::ready && number_ >= 0) [[likely]]
+      return {};
+    return finish_wait(how);
+  }
 
   // give_up() removes the registration, wakes whoever waits (operation_canceled), and returns the
   // descriptor, which is the caller's then.
@@ -76,7 +100,12 @@ class Descriptor : public LoopClient {
  private:
   static void on_event(evutil_socket_t, short what, void* self) noexcept;
   void on_loop_gone() noexcept override;
-  std::error_code register_once() noexcept;
+  corothread::Task* waiter(Direction direction) const noexcept {
+    return direction == Direction::read ? reader_ : writer_;
+  }
+  std::error_code why_not(Direction direction) const noexcept;
+  std::error_code prepare_wait() noexcept;
+  std::error_code finish_wait(corothread::Wake how) noexcept;
   std::error_code register_for(short what) noexcept;
   void unregister() noexcept;
   short wanted() const noexcept;
@@ -84,6 +113,7 @@ class Descriptor : public LoopClient {
   LoopCore* core_;
   int number_;
   int references_ = 1;
+  const bool edges_;  // the back end is edge-triggered
   bool registered_ = false;
   bool peer_closed_ = false;  // sticky: from then on an attempt is always worth it
   corothread::Task* reader_ = nullptr;

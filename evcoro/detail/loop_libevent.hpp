@@ -46,7 +46,7 @@ class LoopCore final : public corothread::LoopController {
   event_base* base() const noexcept { return base_; }
   stacks::StackPool& stacks() const noexcept { return stacks_; }
   corothread::Scheduler& scheduler() noexcept { return scheduler_; }
-  bool is_shutting_down() const noexcept { return shutting_down_; }
+  bool is_shutting_down() const noexcept { return shutdowns_ != 0; }
 
   // has_edges() says whether the back end has edge-triggered events and tells of a peer's close.
   bool has_edges() const noexcept { return has_edges_; }
@@ -84,6 +84,9 @@ class LoopCore final : public corothread::LoopController {
   Loop::ExceptionHandler exception_handler;
 
  private:
+  struct EndWaiter;
+  class Alarm;
+
   static void on_drain(evutil_socket_t, short, void* self) noexcept;
   static void on_timer(evutil_socket_t, short, void* self) noexcept;
   static void on_wake(evutil_socket_t, short, void* self) noexcept;
@@ -91,9 +94,12 @@ class LoopCore final : public corothread::LoopController {
   void request_drain() noexcept override;
   void request_drain_after_poll() noexcept override;
   void set_wake_up(TimePoint deadline) noexcept override;
-  TimePoint now() const noexcept override { return Clock::now(); }
+  TimePoint now() const noexcept override { return corothread::read_clock(); }
 
-  void require_outside(const char* what) const;
+  void require_own_process(const char* what) const;
+  bool run_base(int flags);
+  bool pass(Timeout timeout);
+  void add_timer(struct event& event, TimePoint deadline) noexcept;
   bool is_dispatching() const noexcept;
   void notify() noexcept;
   void run_posted() noexcept;
@@ -122,9 +128,10 @@ class LoopCore final : public corothread::LoopController {
   std::atomic<bool> stop_requested_{false};
   bool stopped_ = false;           // a stop was carried out
   bool keeps_base_alive_ = false;  // wake_event_ counts as pending
-  bool shutting_down_ = false;
+  int shutdowns_ = 0;              // shutdown()s that are under way
+  int posted_running_ = 0;         // posted functions are being run
   int holders_ = 0;
-  corothread::Task* end_waiter_ = nullptr;  // waits in shutdown() for others to end
+  stacks::IntrusiveList<EndWaiter> end_waiters_;
   stacks::IntrusiveList<LoopClient> clients_;
 };
 

@@ -71,11 +71,11 @@ AcceptorCore::~AcceptorCore() { close(false); }
 
 void AcceptorCore::open() {
   event_assign(&event_, loop_->base(), descriptor_, EV_READ | EV_PERSIST, on_readable, this);
+  loop_->add_client(*this);
+  loop_->hold();  // until close(), also if this throws
   if (event_add(&event_, nullptr) != 0)
     throw std::system_error(EINVAL, std::generic_category(), "event_add");
   listening_ = true;
-  loop_->add_client(*this);
-  loop_->hold();
 }
 
 // --- states ---
@@ -85,7 +85,7 @@ void AcceptorCore::listen_on() noexcept {
 }
 
 void AcceptorCore::stop_listening() noexcept {
-  if (std::exchange(listening_, false) && !loop_->is_foreign()) event_del(&event_);
+  if (std::exchange(listening_, false)) event_del(&event_);
 }
 
 void AcceptorCore::pause() noexcept {
@@ -221,15 +221,16 @@ void AcceptorCore::connection_ended() noexcept {
 
 void AcceptorCore::close(bool serve_backlog) noexcept {
   if (descriptor_ < 0) return;
-  if (serve_backlog && loop_ != nullptr) {
-    for (std::size_t left = waiting(); left > 0 && stacks_.available() > 0; --left) {
+  const bool is_ours = !loop_->is_foreign();  // in a child process all but the descriptor is not
+  if (is_ours && serve_backlog) {
+    for (std::size_t left = most_waiting(); left > 0 && stacks_.available() > 0; --left) {
       const Outcome outcome = accept_one();
       if (outcome == Outcome::empty || outcome == Outcome::exhausted) break;
     }
   }
-  if (loop_ != nullptr) {
-    stop_listening();
-    if (!loop_->is_foreign()) event_del(&event_);  // it may be active without being added
+  if (is_ours) {
+    listening_ = false;
+    event_del(&event_);  // it may be active without being added
     loop_->scheduler().disarm(*this);
     loop_->release();
   }
@@ -245,8 +246,9 @@ std::error_code AcceptorCore::drain(Timeout timeout) noexcept {
   const TimePoint deadline = timeout.deadline();
   const auto keep_alive = shared_from_this();
   draining_ = true;
-  left_to_drain_ = waiting();
+  left_to_drain_ = most_waiting();
   if (left_to_drain_ == 0) close(false);
+  if (listening_) event_active(&event_, EV_READ, 1);  // perhaps nobody waits
   Wake how = Wake::ready;
   while (how == Wake::ready && (counters_.active > 0 || descriptor_ >= 0)) {
     drainer_ = Scheduler::current_task();
@@ -269,6 +271,11 @@ std::size_t AcceptorCore::waiting() const noexcept {
   // Of a listener, this is the length of its queue.
   return ::getsockopt(descriptor_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_unacked
                                                                              : 0;
+}
+
+// Where the kernel doesn't say how many wait, accept() will say when there are no more.
+std::size_t AcceptorCore::most_waiting() const noexcept {
+  return is_tcp_ ? waiting() : static_cast<std::size_t>(std::max(options_.backlog, 0));
 }
 
 TcpAcceptor::Counters AcceptorCore::counters() const noexcept {

@@ -20,9 +20,11 @@ bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
 
 // The zone of "fe80::1%eth0": an interface's name or number.
 bool parse_scope(const char* zone, std::uint32_t& scope) noexcept {
+  const std::string_view text{zone};
+  if (text.find(':') != std::string_view::npos)
+    return false;  // the kernel would cut the name there
   scope = ::if_nametoindex(zone);
   if (scope != 0) return true;
-  const std::string_view text{zone};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scope);
   return error == std::errc{} && end == text.data() + text.size();
 }
@@ -30,11 +32,15 @@ bool parse_scope(const char* zone, std::uint32_t& scope) noexcept {
 }  // namespace
 
 Address::Address(const sockaddr* address, socklen_t size) noexcept {
-  const bool known = (address->sa_family == AF_INET && size >= sizeof(sockaddr_in)) ||
-                     (address->sa_family == AF_INET6 && size >= sizeof(sockaddr_in6));
-  if (known) {
-    std::memcpy(&storage_, address, std::min<std::size_t>(size, sizeof storage_));
-  } else if (size >= sizeof address->sa_family) {
+  if (size < sizeof address->sa_family) return;
+  if (address->sa_family == AF_INET) {
+    if (size < sizeof storage_.v4) return;
+    std::memcpy(&storage_.v4, address, sizeof storage_.v4);
+    std::memset(storage_.v4.sin_zero, 0, sizeof storage_.v4.sin_zero);
+  } else if (address->sa_family == AF_INET6) {
+    if (size < sizeof storage_.v6) return;
+    std::memcpy(&storage_.v6, address, sizeof storage_.v6);
+  } else {
     storage_.base.sa_family = address->sa_family;
   }
 }

@@ -24,7 +24,8 @@ class EVCORO_API Address {
   // socket.
   Address() noexcept = default;
 
-  // From what the system calls use. Of other families than IPv4 and IPv6 only the family is kept.
+  // From what the system calls use. Of other families than IPv4 and IPv6 only the family is kept;
+  // of an address that is cut short, nothing.
   Address(const sockaddr* address, socklen_t size) noexcept;
 
   // any() is the wildcard address, loopback() the machine itself; family is AF_INET or AF_INET6,

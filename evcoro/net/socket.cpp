@@ -50,22 +50,6 @@ Result<Socket> Socket::adopt(Loop& loop, int descriptor) noexcept {
   return error;
 }
 
-std::error_code Socket::connect(const Address& address, Timeout timeout) noexcept {
-  return state_ == nullptr ? bad_descriptor : state_->connect(address, timeout);
-}
-
-IoResult Socket::recv(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept {
-  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive(buffer, timeout, flags);
-}
-
-IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout) noexcept {
-  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive_all(buffer, timeout);
-}
-
-IoResult Socket::send(std::span<const std::byte> data, Timeout timeout, int flags) noexcept {
-  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->send(data, timeout, flags);
-}
-
 std::error_code Socket::shutdown(Shutdown how) noexcept {
   if (::shutdown(native_handle(), static_cast<int>(how)) != 0) return detail::system_error();
   return {};

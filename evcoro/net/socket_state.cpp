@@ -147,7 +147,10 @@ IoResult SocketState::receive_some(std::span<std::byte> buffer, Patience& patien
       if (!would_block(errno)) return {0, system_error()};
       note_vain_attempt();
     }
-    if (const auto error = wait(Direction::read, patience, "recv")) return {0, error};
+    if (const auto error = wait(Direction::read, patience, "recv")) {
+      may_read = true;  // the next call asks: what is behind urgent data makes no event
+      return {0, error};
+    }
   }
   return {0, to_error(corothread::Wake::cancelled)};  // closed while this thread was away
 }
@@ -208,3 +211,35 @@ IoResult SocketState::send(std::span<const std::byte> data, Timeout timeout, int
 }
 
 }  // namespace evcoro::detail
+
+// --- the handle's operations ---
+//
+// Each is flattened into one function: after a system call the processor has forgotten where to
+// return to, and mispredicts every return on the way up.
+
+namespace evcoro {
+namespace {
+
+const std::error_code bad_descriptor = detail::system_error(EBADF);
+
+}  // namespace
+
+std::error_code Socket::connect(const Address& address, Timeout timeout) noexcept {
+  return state_ == nullptr ? bad_descriptor : state_->connect(address, timeout);
+}
+
+[[gnu::flatten]] IoResult Socket::recv(std::span<std::byte> buffer, Timeout timeout,
+                                       int flags) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive(buffer, timeout, flags);
+}
+
+[[gnu::flatten]] IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive_all(buffer, timeout);
+}
+
+[[gnu::flatten]] IoResult Socket::send(std::span<const std::byte> data, Timeout timeout,
+                                       int flags) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->send(data, timeout, flags);
+}
+
+}  // namespace evcoro
