@@ -1,0 +1,115 @@
+// What becomes of exceptions that nobody joins for.
+#include <csignal>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <stacks/report.hpp>
+#include <support/contains.hpp>
+#include <support/loop_fixture.hpp>
+
+using namespace evcoro;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string reported;
+
+// Collects what the library reports while it lives.
+class Sink {
+ public:
+  Sink() {
+    reported.clear();
+    before_ = stacks::set_report_sink(
+        [](const char* text, std::size_t size) noexcept { reported.append(text, size); });
+  }
+  ~Sink() { stacks::set_report_sink(before_); }
+
+ private:
+  stacks::ReportSink before_;
+};
+
+std::string describe(std::exception_ptr exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (int number) {
+    return std::to_string(number);
+  }
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture, "exceptions of detached threads go to the handler") {
+  std::vector<std::string> reports;
+  loop->set_exception_handler([&](const ThreadInfo& thread, std::exception_ptr exception) {
+    REQUIRE_THAT(thread.spawned_at, support::contains("exception_handler_test.cpp:"));
+    reports.push_back(thread.name + ": " + describe(exception));
+  });
+  spawn([] { throw std::runtime_error("one"); }, {.name = "a"});
+  spawn([] { throw 2; }, {.name = "b"});
+  spawn(
+      [] {
+        REQUIRE(!this_thread::sleep_for(1ms));
+        throw std::logic_error("three");
+      },
+      {.name = "c"});
+  loop->run();
+  REQUIRE(reports == std::vector<std::string>{"a: one", "b: 2", "c: three"});
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "an exception is reported once whenever its thread is let go") {
+  std::vector<std::string> reports;
+  loop->set_exception_handler([&](const ThreadInfo& thread, std::exception_ptr exception) {
+    reports.push_back(thread.name + ": " + describe(exception));
+  });
+  const auto fail = [] { throw 1; };
+  Thread detached = loop->spawn({.name = "detached later"}, fail).value();
+  Thread joined = loop->spawn({.name = "joined"}, fail).value();
+  {
+    Thread dropped = loop->spawn({.name = "dropped"}, fail).value();
+    loop->run();
+    REQUIRE(reports.empty());
+  }
+  detached.detach();
+  REQUIRE_THROWS_AS(joined.join(), int);
+  REQUIRE(reports == std::vector<std::string>{"dropped: 1", "detached later: 1"});
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "without a handler exceptions are reported with their thread") {
+  const Sink sink;
+  spawn([] { throw std::runtime_error("the disk is full"); }, {.name = "writer"});
+  constexpr auto line = __LINE__;
+  loop->run();
+  REQUIRE_THAT(reported, support::contains("evcoro: thread 'writer' (id ") &&
+                             support::contains(__FILE__ + (":" + std::to_string(line - 1))) &&
+                             support::contains("exception: the disk is full\n"));
+  reported.clear();
+  spawn([] { throw 1; });
+  loop->run();
+  REQUIRE_THAT(reported, support::contains("an exception that is no std::exception\n"));
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "an exception whose loop is gone is reported all the same") {
+  const Sink sink;
+  {
+    Thread thread = loop->spawn([] { throw 1; }).value();
+    loop->run();
+    loop.reset();
+  }
+  REQUIRE_THAT(reported, support::contains("ended with an exception"));
+}
+
+TEST_CASE("a handler that throws is a misuse") {
+  const support::Ended ended = support::in_child_with_loop([](std::optional<Loop>& loop) {
+    loop->set_exception_handler(
+        [](const ThreadInfo&, std::exception_ptr exception) { std::rethrow_exception(exception); });
+    loop->spawn([] { throw 1; }).value().detach();
+    loop->run();
+  });
+  REQUIRE(ended.signal == SIGABRT);
+  REQUIRE_THAT(ended.output, support::contains("a loop's exception handler threw"));
+}

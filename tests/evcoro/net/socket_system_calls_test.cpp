@@ -1,0 +1,158 @@
+// The system calls of a quiet ping-pong. Those of the library arrive at the definitions below, as
+// they are those of the executable.
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <support/loop_fixture.hpp>
+#include <support/network.hpp>
+
+#include <corothread/detail/sanitizers.hpp>
+
+using namespace evcoro;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Calls {
+  int received = 0;  // recv and recvmsg
+  int sent = 0;
+  int options = 0;   // setsockopt
+  int controls = 0;  // epoll_ctl
+};
+Calls calls;
+
+}  // namespace
+
+// The sanitizers have definitions of their own, which matter to them.
+#if !defined(EVCORO_SANITIZED)
+extern "C" {
+
+ssize_t recv(int descriptor, void* buffer, std::size_t size, int flags) {
+  ++calls.received;
+  return ::syscall(SYS_recvfrom, descriptor, buffer, size, flags, nullptr, nullptr);
+}
+
+ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
+  ++calls.received;
+  return ::syscall(SYS_recvmsg, descriptor, message, flags);
+}
+
+ssize_t send(int descriptor, const void* buffer, std::size_t size, int flags) {
+  ++calls.sent;
+  return ::syscall(SYS_sendto, descriptor, buffer, size, flags, nullptr, 0);
+}
+
+int setsockopt(int descriptor, int level, int name, const void* value, socklen_t size) noexcept {
+  ++calls.options;
+  return static_cast<int>(::syscall(SYS_setsockopt, descriptor, level, name, value, size));
+}
+
+int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
+  ++calls.controls;
+  return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, descriptor, event));
+}
+
+}  // extern "C"
+#endif
+
+namespace {
+
+constexpr int rounds = 1000;
+
+void serve(Socket& socket, std::size_t buffer_size, Timeout timeout) {
+  std::string buffer(buffer_size, '\0');
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span{buffer});
+  while (const IoResult in = socket.recv(bytes, timeout)) {
+    if (in.count == 0 || !socket.send(bytes.first(in.count), timeout)) break;
+  }
+}
+
+// The calls of an echo server that gets messages of a size into a buffer of another. Those of its
+// client, which are raw ones, are not counted.
+Calls count_calls(Loop& loop, std::size_t message_size, std::size_t buffer_size, Timeout timeout) {
+  auto [socket, peer] = support::connected_pair(loop);
+  Thread server =
+      loop.spawn([&, &socket = socket] { serve(socket, buffer_size, timeout); }).value();
+  const std::string message = support::pattern(message_size);
+  std::string reply(message_size, '\0');
+  const auto ping_pong = [&, &peer = peer] {
+    REQUIRE(support::until_parked(server));
+    REQUIRE(::write(peer.get(), message.data(), message.size()) ==
+            static_cast<ssize_t>(message_size));
+    // The loop polls while this thread sleeps, and the server, woken before it, answers.
+    REQUIRE(support::eventually([&, &peer = peer] {
+      return ::syscall(SYS_recvfrom, peer.get(), reply.data(), reply.size(),
+                       MSG_PEEK | MSG_DONTWAIT, nullptr,
+                       nullptr) == static_cast<long>(message_size);
+    }));
+    REQUIRE(::read(peer.get(), reply.data(), reply.size()) == static_cast<ssize_t>(message_size));
+    REQUIRE(reply == message);
+  };
+  for (int i = 0; i < 5; ++i) ping_pong();  // registers, and learns
+  calls = {};
+  for (int i = 0; i < rounds; ++i) ping_pong();
+  const Calls result = calls;
+  peer.close();
+  server.join().value();
+  return result;
+}
+
+void require_edges_and_interposition(const Loop& loop) {
+#if defined(EVCORO_SANITIZED)
+  static_cast<void>(loop);
+  support::skip("a sanitizer intercepts the system calls");
+#else
+  if (!support::has_edges(loop)) support::skip("without edge-triggered events it takes more calls");
+#endif
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture, "a ping-pong costs one recv and one send") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    const Calls made = count_calls(*loop, 512, 1024, never);
+    REQUIRE(made.received == rounds);
+    REQUIRE(made.sent == rounds);
+    REQUIRE(made.options == 0);
+    REQUIRE(made.controls == 0);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a ping-pong costs no more with a timeout on each operation") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    const Calls made = count_calls(*loop, 512, 1024, 60s);
+    REQUIRE(made.received == rounds);
+    REQUIRE(made.sent == rounds);
+    REQUIRE(made.options == 0);
+    REQUIRE(made.controls == 0);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a ping-pong costs no more when messages are as long as the buffer") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    const Calls made = count_calls(*loop, 512, 512, never);
+    REQUIRE(made.received == rounds);
+    REQUIRE(made.sent == rounds);
+    REQUIRE(made.options == 0);
+    REQUIRE(made.controls == 0);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a connection that never has to wait is never registered") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    auto [socket, peer] = support::connected_pair(*loop);
+    calls = {};
+    peer.send("hello");
+    REQUIRE(support::receive(socket).text == "hello");
+    REQUIRE(socket.send("bye"));
+    socket.close();
+    REQUIRE(calls.controls == 0);
+  });
+}

@@ -1,0 +1,180 @@
+#include <stacks/stack_pool.hpp>
+
+#include <csignal>
+#include <set>
+#include <system_error>
+#include <vector>
+
+#include <support/catch.hpp>
+#include <support/contains.hpp>
+#include <support/memory.hpp>
+#include <support/process.hpp>
+
+using namespace evcoro::stacks;
+using Allocation = StackPool::Allocation;
+using support::contains;
+
+namespace {
+
+std::vector<Stack*> take_all(StackPool& pool) {
+  std::vector<Stack*> stacks;
+  std::error_code error;
+  while (Stack* const stack = pool.take(error)) stacks.push_back(stack);
+  return stacks;
+}
+
+void give_back_all(StackPool& pool, const std::vector<Stack*>& stacks) {
+  for (Stack* const stack : stacks) pool.give_back(*stack);
+}
+
+void require_invalid(const StackPool::Options& options, const char* setting) {
+  INFO(setting);
+  try {
+    const StackPool pool{options};
+    FAIL("accepted");
+  } catch (const std::system_error& error) {
+    REQUIRE(error.code() == std::errc::invalid_argument);
+    REQUIRE_THAT(error.what(), contains(setting));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a pool hands out as many stacks as its capacity, then EAGAIN") {
+  const auto allocation = GENERATE(Allocation::preallocate, Allocation::on_demand);
+  StackPool pool{{.capacity = 2, .allocation = allocation}};
+  std::error_code error;
+  auto* const first = pool.take(error);
+  auto* const second = pool.take(error);
+  REQUIRE(first != nullptr);
+  REQUIRE(second != nullptr);
+  REQUIRE(first != second);
+  REQUIRE(pool.take(error) == nullptr);
+  REQUIRE(error == std::errc::resource_unavailable_try_again);
+  pool.give_back(*first);
+  REQUIRE(pool.take(error) == first);
+  pool.give_back(*first);
+  pool.give_back(*second);
+}
+
+TEST_CASE("stacks on demand are mapped when they are first needed, and then kept") {
+  StackPool pool{{.capacity = 3, .allocation = Allocation::on_demand}};
+  REQUIRE(pool.statistics().mapped == 0);
+  std::error_code error;
+  Stack* const first = pool.take(error);
+  REQUIRE(pool.statistics().mapped == 1);
+  pool.give_back(*first);
+  REQUIRE(pool.take(error) == first);
+  REQUIRE(pool.statistics().mapped == 1);
+  Stack* const second = pool.take(error);
+  REQUIRE(pool.statistics().mapped == 2);
+  give_back_all(pool, {first, second});
+  REQUIRE(pool.statistics().mapped == 2);
+}
+
+TEST_CASE("a pool on demand may have no cap") {
+  StackPool pool{{.capacity = StackPool::unlimited, .allocation = Allocation::on_demand}};
+  REQUIRE(pool.available() == StackPool::unlimited);
+  std::vector<Stack*> stacks;
+  std::error_code error;
+  for (int i = 0; i < 300; ++i) stacks.push_back(pool.take(error));
+  REQUIRE(std::set<Stack*>(stacks.begin(), stacks.end()).count(nullptr) == 0);
+  REQUIRE(std::set<Stack*>(stacks.begin(), stacks.end()).size() == 300);
+  REQUIRE(pool.available() == StackPool::unlimited);
+  give_back_all(pool, stacks);
+}
+
+TEST_CASE("a stack's size is rounded up to whole pages") {
+  const std::size_t page = support::page_size();
+  REQUIRE(StackPool{{.capacity = 1, .stack_size = 1}}.stack_size() == page);
+  REQUIRE(StackPool{{.capacity = 1, .stack_size = page}}.stack_size() == page);
+  REQUIRE(StackPool{{.capacity = 1, .stack_size = page + 1}}.stack_size() == 2 * page);
+}
+
+TEST_CASE("options that make no sense are refused by name") {
+  require_invalid({.capacity = 0}, "capacity is 0");
+  require_invalid({.stack_size = 0}, "stack_size is 0");
+  require_invalid({.stack_size = SIZE_MAX}, "stack_size");
+  require_invalid({.stack_size = SIZE_MAX, .allocation = Allocation::on_demand}, "stack_size");
+  require_invalid({.capacity = SIZE_MAX / 2}, "capacity times stack_size");
+  require_invalid({.capacity = StackPool::unlimited}, "on_demand");
+}
+
+TEST_CASE("memory that doesn't exist is ENOMEM, with the number and size asked for") {
+  try {
+    const StackPool pool{{.capacity = std::size_t{1} << 32U, .stack_size = std::size_t{1} << 24U}};
+    FAIL("accepted");
+  } catch (const std::system_error& error) {
+    REQUIRE(error.code() == std::errc::not_enough_memory);
+    REQUIRE_THAT(error.what(), contains("4294967296 stacks of 16777216 bytes"));
+  }
+}
+
+TEST_CASE("the stack that was used last is the next to be used") {
+  StackPool pool{{.capacity = 3}};
+  const auto stacks = take_all(pool);
+  REQUIRE(stacks.size() == 3);
+  for (const int i : {1, 0, 2}) pool.give_back(*stacks[static_cast<std::size_t>(i)]);
+  REQUIRE(take_all(pool) == std::vector{stacks[2], stacks[0], stacks[1]});
+  give_back_all(pool, stacks);
+}
+
+TEST_CASE("a pool knows how many stacks are free, in use, and were at most") {
+  StackPool pool{{.capacity = 3}};
+  REQUIRE(pool.available() == 3);
+  REQUIRE(pool.in_use() == 0);
+  auto stacks = take_all(pool);
+  REQUIRE(pool.available() == 0);
+  REQUIRE(pool.in_use() == 3);
+  give_back_all(pool, stacks);
+  REQUIRE(pool.available() == 3);
+
+  std::error_code error;
+  pool.give_back(*pool.take(error));
+  const auto statistics = pool.statistics();
+  REQUIRE(statistics.capacity == 3);
+  REQUIRE(statistics.mapped == 3);
+  REQUIRE(statistics.in_use == 0);
+  REQUIRE(statistics.peak_in_use == 3);
+  REQUIRE(statistics.taken == 4);
+  REQUIRE(statistics.refused == 1);
+  REQUIRE(statistics.trimmed == 0);
+}
+
+TEST_CASE("a pool names the setting that makes its stacks larger") {
+  REQUIRE(StackPool{{}}.size_setting() == "StackPool::Options::stack_size");
+  REQUIRE(StackPool{{.size_setting = "--pages"}}.size_setting() == "--pages");
+}
+
+TEST_CASE("giving back a stack of another pool is a misuse") {
+  const auto ended = support::in_child([] {
+    StackPool pool{{.capacity = 1}};
+    StackPool other{{.capacity = 1}};
+    std::error_code error;
+    pool.give_back(*other.take(error));
+  });
+  REQUIRE(ended.signal == SIGABRT);
+  REQUIRE_THAT(ended.output, contains("evcoro: misuse: StackPool::give_back"));
+}
+
+TEST_CASE("giving back a stack twice is a misuse") {
+  const auto ended = support::in_child([] {
+    StackPool pool{{.capacity = 1}};
+    std::error_code error;
+    Stack* const stack = pool.take(error);
+    pool.give_back(*stack);
+    pool.give_back(*stack);
+  });
+  REQUIRE(ended.signal == SIGABRT);
+  REQUIRE_THAT(ended.output, contains("evcoro: misuse: StackPool::give_back"));
+}
+
+TEST_CASE("destroying a pool while stacks are taken is a misuse") {
+  const auto ended = support::in_child([] {
+    StackPool pool{{.capacity = 1}};
+    std::error_code error;
+    pool.take(error);
+  });
+  REQUIRE(ended.signal == SIGABRT);
+  REQUIRE_THAT(ended.output, contains("evcoro: misuse: a StackPool was destroyed"));
+}

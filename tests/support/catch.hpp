@@ -1,0 +1,8 @@
+// The test framework, wherever the system has it: Catch2 2 or 3.
+#pragma once
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
