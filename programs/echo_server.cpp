@@ -7,6 +7,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <span>
 #include <string>
@@ -47,7 +48,18 @@ struct Settings {
   }
 };
 
+// seconds_between() is CLI::Range for durations: that lets "nan" pass.
+CLI::Validator seconds_between(double least, double most) {
+  const auto is_number = [](std::string& text) {
+    return std::isnan(std::strtod(text.c_str(), nullptr)) ? text + " is no number" : std::string{};
+  };
+  return CLI::Range(least, most) & CLI::Validator(is_number, "");
+}
+
 void declare_options(CLI::App& app, Settings& settings) {
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string{"evcoro_echo_server: "} + error.what() + " (--help lists the options)\n";
+  });
   app.add_option("--echo-port", settings.port, "TCP port to listen on; 0 lets the system choose")
       ->capture_default_str();
   app.add_option("--address", settings.address, "IPv4 or IPv6 address to listen on")
@@ -60,11 +72,11 @@ void declare_options(CLI::App& app, Settings& settings) {
       ->check(CLI::Range(2, 65'536))
       ->capture_default_str();
   app.add_option("--timeout", settings.timeout, "seconds that a read or write may take")
-      ->check(CLI::Range(0.001, 1e6))
+      ->check(seconds_between(0.001, 1e6))
       ->capture_default_str();
   app.add_option("--drain", settings.drain,
                  "seconds that open connections get after SIGINT or SIGTERM")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(seconds_between(0.0, 1e6))
       ->capture_default_str();
   app.add_flag("--reject", settings.reject,
                "turn clients away when all stacks are in use; "
@@ -187,10 +199,10 @@ int main(int argc, char** argv) try {
   declare_options(app, settings);
   CLI11_PARSE(app, argc, argv);
 
-  programs::SignalWatcher signals{SIGINT, SIGTERM};
   evcoro::stacks::install_overflow_handler();
   EchoServer server{settings};
-  signals.start([&](int) { server.loop().post([&] { server.end(); }); });
+  const programs::SignalWatcher signals{{SIGINT, SIGTERM},
+                                        [&](int) { server.loop().post([&] { server.end(); }); }};
   server.announce();
   if (::isatty(STDOUT_FILENO) != 0) server.show_status();
   server.run();

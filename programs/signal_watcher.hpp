@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <csignal>
 #include <functional>
 #include <initializer_list>
@@ -14,29 +15,31 @@ namespace programs {
 
 class SignalWatcher {
  public:
-  explicit SignalWatcher(std::initializer_list<int> signals) {
-    sigemptyset(&set_);
-    for (const int each : signals) sigaddset(&set_, each);
-    sigaddset(&set_, stop_signal);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-
-  void start(std::function<void(int)> on_signal) {
-    thread_ = std::thread([this, on_signal = std::move(on_signal)] {
+  SignalWatcher(std::initializer_list<int> signals, std::function<void(int)> on_signal)
+      : any_(*signals.begin()) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int each : signals) sigaddset(&set, each);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    thread_ = std::thread([this, set, on_signal = std::move(on_signal)] {
       int signal = 0;
-      while (sigwait(&set_, &signal) == 0 && signal != stop_signal) on_signal(signal);
+      while (sigwait(&set, &signal) == 0 && !stopping_) on_signal(signal);
     });
   }
 
+  SignalWatcher(const SignalWatcher&) = delete;
+  SignalWatcher& operator=(const SignalWatcher&) = delete;
+
+  // When it returns, on_signal is not called any more.
   ~SignalWatcher() {
-    if (!thread_.joinable()) return;
-    pthread_kill(thread_.native_handle(), stop_signal);
+    stopping_ = true;
+    pthread_kill(thread_.native_handle(), any_);
     thread_.join();
   }
 
  private:
-  static constexpr int stop_signal = SIGUSR1;  // ours to ourselves: the watcher is to end
-  sigset_t set_{};
+  const int any_;  // one of the signals
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 
