@@ -253,15 +253,15 @@ namespace detail {
 
 template <class Signature>
 struct Exchange;
-template <class Out_>
-struct Exchange<Out_()> {
-  using Out = Out_;
+template <class O>
+struct Exchange<O()> {
+  using Out = O;
   using In = void;
 };
-template <class Out_, class In_>
-struct Exchange<Out_(In_)> {
-  using Out = Out_;
-  using In = In_;
+template <class O, class I>
+struct Exchange<O(I)> {
+  using Out = O;
+  using In = I;
 };
 
 }  // namespace detail

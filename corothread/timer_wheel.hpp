@@ -16,12 +16,11 @@
 // order of deadline, those within one tick in the order in which they came there. Not thread-safe.
 #pragma once
 
-#include <time.h>
-
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 
 #include <stacks/export.hpp>
 

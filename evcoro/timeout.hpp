@@ -54,8 +54,7 @@ class Timeout {
   // A deadline: a point of std::chrono::steady_clock, or never. All points before the clock's epoch
   // are as good as that.
   constexpr Timeout(TimePoint deadline) noexcept  // NOLINT: implicit on purpose
-      : kind_(Kind::deadline),
-        nanoseconds_(std::max(deadline, TimePoint{}).time_since_epoch().count()) {}
+      : nanoseconds_(std::max(deadline, TimePoint{}).time_since_epoch().count()) {}
 
   // may_wait() is false if the call must not wait at all.
   constexpr bool may_wait() const noexcept { return kind_ == Kind::deadline || nanoseconds_ > 0; }

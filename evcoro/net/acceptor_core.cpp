@@ -114,7 +114,7 @@ void AcceptorCore::on_readable(evutil_socket_t, short, void* self) noexcept {
 // --- accepting ---
 
 void AcceptorCore::accept_some() noexcept {
-  const auto keep_alive = shared_from_this();
+  const auto keep_alive = weak_from_this().lock();
   for (int i = 0; i < accepts_per_event && descriptor_ >= 0; ++i) {
     if (draining_ && left_to_drain_ == 0) return close(false);
     if (stacks_.available() == 0 && options_.when_full == TcpAcceptor::WhenFull::pause)
@@ -196,10 +196,12 @@ void AcceptorCore::refuse(int descriptor, const Address& peer) noexcept {
   close_politely(descriptor);
 }
 
-AcceptorCore::Connection::Connection(std::shared_ptr<AcceptorCore> acceptor_,
-                                     std::shared_ptr<const ConnectionHandler> handler_,
-                                     Socket socket_) noexcept
-    : acceptor(std::move(acceptor_)), handler(std::move(handler_)), socket(std::move(socket_)) {
+AcceptorCore::Connection::Connection(std::shared_ptr<AcceptorCore> its_acceptor,
+                                     std::shared_ptr<const ConnectionHandler> its_handler,
+                                     Socket its_socket) noexcept
+    : acceptor(std::move(its_acceptor)),
+      handler(std::move(its_handler)),
+      socket(std::move(its_socket)) {
   auto& counters = acceptor->counters_;
   counters.peak = std::max(counters.peak, ++counters.active);
 }
@@ -244,7 +246,7 @@ std::error_code AcceptorCore::drain(Timeout timeout) noexcept {
   if (loop_ == nullptr) return Errc::no_loop;
   if (current_thread() == nullptr) return Errc::not_in_a_thread;
   const TimePoint deadline = timeout.deadline();
-  const auto keep_alive = shared_from_this();
+  const auto keep_alive = weak_from_this().lock();
   draining_ = true;
   left_to_drain_ = most_waiting();
   if (left_to_drain_ == 0) close(false);

@@ -88,24 +88,30 @@ class EVCORO_API Refusal {
   const Address& peer_;
 };
 
+// WhenFull says what happens to clients when no stack is left.
+enum class WhenFull {
+  pause,   // stop listening until a stack is free: clients wait in the backlog, and nobody is lost
+  reject,  // accept and close; Options::refuse may write a refusal before
+};
+
+// AcceptorOptions are TcpAcceptor::Options; outside it, so that they can be a default argument
+// there.
+struct AcceptorOptions {
+  std::string name = "connection";  // of the threads
+  int backlog = 4096;               // see listen(2); the kernel caps it at net.core.somaxconn
+  int receive_buffer = -1;          // SO_RCVBUF and SO_SNDBUF of the connections in bytes; -1
+  int send_buffer = -1;             // leaves the system's
+  WhenFull when_full = WhenFull::pause;
+  std::function<void(Refusal&)> refuse =
+      {};                               // with reject: called outside any thread, must not block
+  stacks::StackPool* stacks = nullptr;  // another pool than the loop's
+  corothread::SourceLocation where = corothread::SourceLocation::current();
+};
+
 class EVCORO_API TcpAcceptor {
  public:
-  enum class WhenFull {
-    pause,  // stop listening until a stack is free: clients wait in the backlog, and nobody is lost
-    reject,  // accept and close; Options::refuse may write a refusal before
-  };
-
-  struct Options {
-    std::string name = "connection";  // of the threads
-    int backlog = 4096;               // see listen(2); the kernel caps it at net.core.somaxconn
-    int receive_buffer = -1;          // SO_RCVBUF and SO_SNDBUF of the connections in bytes; -1
-    int send_buffer = -1;             // leaves the system's
-    WhenFull when_full = WhenFull::pause;
-    std::function<void(Refusal&)> refuse =
-        {};                               // with reject: called outside any thread, must not block
-    stacks::StackPool* stacks = nullptr;  // another pool than the loop's
-    corothread::SourceLocation where = corothread::SourceLocation::current();
-  };
+  using WhenFull = evcoro::WhenFull;
+  using Options = AcceptorOptions;
 
   struct Counters {
     std::uint64_t accepted = 0;  // connections that got a thread

@@ -127,10 +127,13 @@ TEST_CASE_METHOD(support::LoopFixture,
 TEST_CASE_METHOD(support::LoopFixture, "wait times out and the timer goes on") {
   in_thread([] {
     Timer timer;
-    timer.start(20ms);
+    timer.start(1h);
     REQUIRE(timer.wait(no_wait).error() == std::errc::timed_out);
     REQUIRE(timer.wait(1ms).error() == std::errc::timed_out);
     REQUIRE(timer.is_running());
+    timer.start_periodic(1ms);
+    REQUIRE(timer.wait(1h).value() >= 1);
+    timer.start(Clock::now() + 1ms);
     REQUIRE(timer.wait().value() == 1);
   });
 }
@@ -141,12 +144,13 @@ TEST_CASE_METHOD(support::LoopFixture, "wait_any gives each timer as it expires"
     Timer early;
     Timer stopped;
     REQUIRE(Timer::wait_any().error() == std::errc::invalid_argument);
-    late.start(12ms);
+    late.start(1h);
     early.start(2ms);
     REQUIRE(Timer::wait_any(no_wait).error() == std::errc::timed_out);
     REQUIRE(Timer::wait_any().value() == &early);
     REQUIRE(early.wait(no_wait).value() == 1);
     REQUIRE(Timer::wait_any(1ns).error() == std::errc::timed_out);
+    late.start(1ms);
     REQUIRE(Timer::wait_any().value() == &late);
     REQUIRE(Timer::wait_any(no_wait).value() == &late);  // until it is waited for
     REQUIRE(late.wait().value() == 1);

@@ -60,10 +60,11 @@ TEST_CASE("touching any byte of a guard is a fault, and next to it none") {
     std::error_code error;
     for (int i = 0; i < 3; ++i) {
       const volatile std::byte* const limit = pool.take(error)->limit;
-      static_cast<void>(*limit);
+      volatile std::byte value = *limit;
       std::printf("usable ");
       std::fflush(stdout);
-      if (i == 2) static_cast<void>(*(limit - depth));
+      if (i == 2) value = *(limit - depth);
+      static_cast<void>(value);
     }
     std::printf("survived");
     std::fflush(stdout);

@@ -2,11 +2,13 @@
 // tested in corothread/overflow_test.cpp.
 #include <stacks/overflow.hpp>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdint>
+#include <cstddef>
 #include <cstdio>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -26,11 +28,10 @@ void print(std::string_view text) {
   static_cast<void>(::write(STDOUT_FILENO, text.data(), text.size()));
 }
 
-// An access to an address at which there never is memory.
-void fault() {
-  const volatile std::uintptr_t address = 64;
-  static_cast<void>(*reinterpret_cast<const volatile char*>(address));
-}
+std::byte* const read_only =
+    static_cast<std::byte*>(::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+void fault() { *static_cast<volatile std::byte*>(read_only) = std::byte{1}; }
 
 void plain_handler(int) {
   print("the application's plain handler\n");
@@ -38,7 +39,7 @@ void plain_handler(int) {
 }
 
 void handler_with_info(int, siginfo_t* info, void*) {
-  print(info->si_addr == reinterpret_cast<void*>(64) ? "it knows the address\n" : "elsewhere\n");
+  print(info->si_addr == read_only ? "it knows the address\n" : "elsewhere\n");
   ::_exit(43);
 }
 
@@ -59,7 +60,7 @@ bool find_running(StackUser& user) noexcept {
 
 // Touches stack's guard, depth bytes below its start.
 void overflow(const Stack& stack, std::size_t depth) {
-  static_cast<void>(*static_cast<volatile std::byte*>(stack.start - depth));
+  *static_cast<volatile std::byte*>(stack.start - depth) = std::byte{1};
 }
 
 void pretend_to_run_on(Stack* stack) {
