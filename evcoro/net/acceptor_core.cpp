@@ -244,7 +244,10 @@ void AcceptorCore::close(bool serve_backlog) noexcept {
 
 std::error_code AcceptorCore::drain(Timeout timeout) noexcept {
   if (loop_ == nullptr) return Errc::no_loop;
-  if (current_thread() == nullptr) return Errc::not_in_a_thread;
+  const ThreadTask* const thread = current_thread();
+  if (thread == nullptr) return Errc::not_in_a_thread;
+  if (&thread->core() != loop_) return Errc::wrong_loop;
+  if (drainer_ != nullptr) return system_error(EBUSY);
   const TimePoint deadline = timeout.deadline();
   const auto keep_alive = weak_from_this().lock();
   draining_ = true;

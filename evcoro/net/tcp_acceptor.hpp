@@ -147,7 +147,8 @@ class EVCORO_API TcpAcceptor {
   // drain() ends service gracefully: who waits in the backlog now is still served, as stacks become
   // free, then the listener is closed; drain() waits until all connections have ended. timed_out if
   // they haven't by then, and the listener is closed all the same. To be called in a thread, which
-  // should run on another pool, lest it take a connection's stack.
+  // should run on another pool, lest it take a connection's stack; one at a time
+  // (device_or_resource_busy).
   std::error_code drain(Timeout timeout = {}) noexcept;
 
   bool is_open() const noexcept;

@@ -118,6 +118,29 @@ TEST_CASE_METHOD(support::LoopFixture, "drain outside a thread is named") {
   REQUIRE(acceptor.is_open());
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "drain in a thread of another loop is named") {
+  TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
+  Loop other{support::connection_stacks(1)};
+  Thread thread = other.spawn([&] { return support::Outcome{acceptor.drain()}; }).value();
+  other.run();
+  REQUIRE(thread.join().value().error == Errc::wrong_loop);
+  REQUIRE(acceptor.is_open());
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a second drain at once gets an error, and the first goes on") {
+  in_thread([&] {
+    TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
+    RawSocket client = RawSocket::connected_to(acceptor.local_address());
+    REQUIRE(support::is_served(client));
+    Thread drainer = loop->spawn([&] { return support::Outcome{acceptor.drain()}; }).value();
+    REQUIRE(support::until_parked(drainer));
+    REQUIRE(acceptor.drain() == std::errc::device_or_resource_busy);
+    client.close();
+    REQUIRE(!drainer.join().value().error);
+  });
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "connections go on without their acceptor") {
   in_thread([&] {
     std::optional<TcpAcceptor> acceptor;
