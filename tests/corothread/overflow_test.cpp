@@ -122,10 +122,10 @@ TEST_CASE("without the handler nothing is reported") {
 TEST_CASE("another fault in a coroutine is not reported as an overflow") {
   const Ended ended = overflow_in_coroutine([] {
     const volatile std::uintptr_t address = 64;
-    static_cast<void>(*reinterpret_cast<const volatile char*>(address));
+    *reinterpret_cast<volatile char*>(address) = 1;
   });
   REQUIRE(support::died_of_a_fault(ended));
-  REQUIRE_THAT(ended.output, !contains("evcoro"));
+  REQUIRE_THAT(ended.output, !contains("stack overflow in"));
 }
 
 TEST_CASE("a task that overflows in a second OS thread is reported") {

@@ -21,7 +21,7 @@ TEST_CASE_METHOD(support::LoopFixture, "recv takes what is there, up to the size
 TEST_CASE_METHOD(support::LoopFixture, "recv waits for the first byte") {
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);
-    Thread reader = loop->spawn([&] { return receive(socket).text; }).value();
+    Thread reader = loop->spawn([&, &socket = socket] { return receive(socket).text; }).value();
     REQUIRE(support::until_parked(reader));
     REQUIRE(reader.info().wait_reason == "recv fd " + std::to_string(socket.native_handle()));
     peer.send("at last");
@@ -55,7 +55,7 @@ TEST_CASE_METHOD(support::LoopFixture,
 TEST_CASE_METHOD(support::LoopFixture, "recv passes flags on") {
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);
-    Thread peeker = loop->spawn([&] {
+    Thread peeker = loop->spawn([&, &socket = socket] {
                           std::array<std::byte, 16> buffer;
                           return socket.recv(buffer, support::long_time, MSG_PEEK).count;
                         })
@@ -82,7 +82,9 @@ TEST_CASE_METHOD(support::LoopFixture, "recv_all puts many segments together") {
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);
     const std::string sent = support::pattern(500);
-    Thread reader = loop->spawn([&] { return receive_all(socket, sent.size()).text; }).value();
+    Thread reader =
+        loop->spawn([&, &socket = socket] { return receive_all(socket, sent.size()).text; })
+            .value();
     for (std::size_t i = 0; i < sent.size(); i += 5) {
       REQUIRE(support::until_parked(reader));
       peer.send(sent.substr(i, 5));
@@ -94,7 +96,7 @@ TEST_CASE_METHOD(support::LoopFixture, "recv_all puts many segments together") {
 TEST_CASE_METHOD(support::LoopFixture, "recv_all says how much came before the end of file") {
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);
-    Thread reader = loop->spawn([&] { return receive_all(socket, 10); }).value();
+    Thread reader = loop->spawn([&, &socket = socket] { return receive_all(socket, 10); }).value();
     REQUIRE(support::until_parked(reader));
     peer.send("123");
     REQUIRE(support::until_parked(reader));
