@@ -1,6 +1,84 @@
-#if defined(__GNUC__) && !defined(__clang__)
-// gcc 12 with sanitizers takes members of its own <regex> for uninitialised.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#define CATCH_CONFIG_MAIN
+// The tests' main(): the framework's, and two options beside, which come last:
+//
+//   test_evcoro --each-forked FILE      runs every test case of a source file in a process of its
+//                                       own, as ctest does, but forked: what starting the program
+//                                       costs under a slow tool (Valgrind) is paid once a file
+//   test_evcoro ... --back-end NAME     lets libevent use its back end of this name: poll or select
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#define CATCH_CONFIG_RUNNER
 #include <support/catch.hpp>
+#include <support/process.hpp>
+
+namespace {
+
+// The name as a pattern that matches it alone.
+std::string escaped(const std::string& name) {
+  std::string pattern;
+  for (const char each : name) {
+    if (std::string_view{"\\,[]\"*~"}.find(each) != std::string_view::npos) pattern += '\\';
+    pattern += each;
+  }
+  return pattern;
+}
+
+// Runs one test case in a child process, and returns its exit status.
+int run_forked(Catch::Session& session, const std::string& name) {
+  std::printf("TEST CASE: %s\n", name.c_str());
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    Catch::ConfigData selection = session.configData();
+    selection.testsOrTags = {escaped(name)};
+    session.useConfigData(selection);
+    std::exit(session.run());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int run_each_forked(Catch::Session& session, std::string_view file) {
+  int found = 0;
+  int failed = 0;
+  for (const auto& each : Catch::getAllTestCasesSorted(session.config())) {
+    const auto& test_case = each.getTestCaseInfo();
+    if (!std::string_view{test_case.lineInfo.file}.ends_with(file)) continue;
+    ++found;
+    const int status = run_forked(session, test_case.name);
+    if (status == 0 || status == support::skipped_status) continue;
+    ++failed;
+    std::printf("FAILED with status %d: %s\n", status, test_case.name.c_str());
+  }
+  std::printf("%d of %d test cases failed\n", failed, found);
+  return failed != 0 || found == 0 ? 1 : 0;
+}
+
+void choose_back_end(const char* name) {
+  support::back_end = name;
+  ::setenv("EVENT_NOEPOLL", "1", 1);
+  if (support::back_end == "select") ::setenv("EVENT_NOPOLL", "1", 1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Catch::Session session;
+  if (argc >= 3 && std::string_view{argv[argc - 2]} == "--back-end") {
+    choose_back_end(argv[argc - 1]);
+    argc -= 2;
+  }
+  if (argc == 3 && std::string_view{argv[1]} == "--each-forked") {
+    return run_each_forked(session, argv[2]);
+  }
+  return session.run(argc, argv);
+}

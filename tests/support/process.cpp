@@ -61,7 +61,7 @@ bool died_of_a_fault(const Ended& ended) {
 void skip(const char* reason) {
   std::printf("SKIPPED: %s\n", reason);
   std::fflush(nullptr);
-  ::_exit(77);
+  ::_exit(skipped_status);
 }
 
 bool running_on_valgrind() { return RUNNING_ON_VALGRIND != 0; }

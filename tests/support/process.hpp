@@ -25,13 +25,17 @@ Ended in_child(const std::function<void()>& body);
 // one.
 bool died_of_a_fault(const Ended& ended);
 
-// skip() ends the test's process, reporting it as skipped: each test case runs in a process of its
-// own.
+// skip() ends the test's process, reporting it as skipped by its exit status: each test case runs
+// in a process of its own.
+inline constexpr int skipped_status = 77;
 [[noreturn]] void skip(const char* reason);
 
 // running_on_valgrind(), under_sanitizer(): for tests whose limits depend on it.
 bool running_on_valgrind();
 bool under_sanitizer();  // AddressSanitizer or ThreadSanitizer
+
+// back_end is the one of libevent's that this run of the suite is for; main() sets it.
+inline std::string back_end = "epoll";
 
 // open_descriptors() counts the process's open file descriptors.
 std::size_t open_descriptors();
