@@ -60,11 +60,6 @@ class IntrusiveList {
     return first;
   }
 
-  // splice_all() takes every element of other, in order, behind those that are here.
-  void splice_all(IntrusiveList& other) noexcept {
-    while (!other.empty()) push_back(other.pop_front());
-  }
-
   // for_each() visits the elements in order. visit may unlink the element that it is given, no
   // other.
   template <class Visit>

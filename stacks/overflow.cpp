@@ -25,9 +25,12 @@ class SignalStack {
  public:
   ~SignalStack() {
     if (memory_ == MAP_FAILED) return;
-    stack_t disable{};
-    disable.ss_flags = SS_DISABLE;
-    ::sigaltstack(&disable, nullptr);
+    stack_t current{};
+    if (::sigaltstack(nullptr, &current) == 0 && current.ss_sp == memory_) {
+      stack_t disable{};
+      disable.ss_flags = SS_DISABLE;
+      ::sigaltstack(&disable, nullptr);
+    }
     ::munmap(memory_, size_);
   }
 
@@ -65,34 +68,50 @@ void report_overflow(const StackUser& user, const std::byte* address) noexcept {
        << ReportLine::send;
 }
 
-// Hands a fault on to whoever handled SIGSEGV before. For the default action the handler is taken
-// away and the faulting instruction, run again on return, then kills the process where it stands.
+bool is_sent_by_process(const siginfo_t* info) noexcept { return info->si_code <= 0; }
+
+// Puts the action that was there before in our place, for good. The faulting instruction, run again
+// on return, then meets it, with all its flags.
+void step_aside(int signal, const siginfo_t* info) noexcept {
+  struct sigaction previous = previous_action;
+  previous.sa_flags |= SA_ONSTACK;  // where the fault happened there may be no stack left
+  ::sigaction(signal, &previous, nullptr);
+  if (is_sent_by_process(info)) ::raise(signal);  // kill(2) does not come again by itself
+}
+
+// Hands a fault on to whoever handled SIGSEGV before.
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
-  const bool sent_by_process = info->si_code <= 0;
-  if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
+  const bool has_function =
+      previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN;
+  if (previous_action.sa_handler == SIG_IGN && is_sent_by_process(info)) return;
+  if (!has_function || (previous_action.sa_flags & SA_RESETHAND) != 0) {
+    step_aside(signal, info);
+  } else if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal, info, context);
-  } else if (previous_action.sa_handler == SIG_IGN && sent_by_process) {
-    return;
-  } else if (previous_action.sa_handler == SIG_DFL || previous_action.sa_handler == SIG_IGN) {
-    ::signal(signal, SIG_DFL);
-    if (sent_by_process) ::raise(signal);  // kill(2) does not come again by itself
   } else {
     previous_action.sa_handler(signal);
   }
 }
 
-void on_fault(int signal, siginfo_t* info, void* context) noexcept {
-  const int saved_errno = errno;
+bool reports_overflow(const siginfo_t* info) noexcept {
   const StackUserLookup lookup = find_user.load();
   StackUser user;
-  if (info->si_code > 0 && lookup != nullptr && lookup(user)) {
-    const auto* const address = static_cast<const std::byte*>(info->si_addr);
-    if (address >= user.stack->guard() && address < user.stack->limit) {
-      report_overflow(user, address);
-    }
-  }
+  if (is_sent_by_process(info) || lookup == nullptr || !lookup(user)) return false;
+  const auto* const address = static_cast<const std::byte*>(info->si_addr);
+  if (address < user.stack->guard() || address >= user.stack->limit) return false;
+  report_overflow(user, address);
+  return true;
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) noexcept {
+  const int saved_errno = errno;
+  const bool reported = reports_overflow(info);
   errno = saved_errno;
-  pass_on(signal, info, context);
+  if (reported) {
+    step_aside(signal, info);
+  } else {
+    pass_on(signal, info, context);
+  }
 }
 
 }  // namespace
@@ -101,12 +120,11 @@ void install_overflow_handler() {
   static std::mutex mutex;
   const std::lock_guard lock{mutex};
   if (!installed) {
-    struct sigaction action {};
+    const bool known = ::sigaction(SIGSEGV, nullptr, &previous_action) == 0;
+    struct sigaction action = previous_action;  // the mask, and whether faults may nest
     action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigemptyset(&action.sa_mask);
-    if (::sigaction(SIGSEGV, nullptr, &previous_action) != 0 ||
-        ::sigaction(SIGSEGV, &action, nullptr) != 0) {
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous_action.sa_flags & SA_NODEFER);
+    if (!known || ::sigaction(SIGSEGV, &action, nullptr) != 0) {
       throw std::system_error(errno, std::generic_category(), "install_overflow_handler");
     }
     installed = true;

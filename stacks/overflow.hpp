@@ -6,10 +6,13 @@
 //     ...
 //   }
 //
-// The report goes to the sink of stacks/report.hpp from inside the signal handler. The process then
-// dies as it would have: the handler that was there before runs, or the default action with its
-// core dump. Faults that are no overflow of the running coroutine's stack go to the handler that
-// was there before.
+// The report goes to the sink of stacks/report.hpp from inside the signal handler, which then gives
+// its place to what was there before, and the process dies as it would have: an earlier handler
+// runs, or the default action with its core dump. Faults that are no overflow of the running
+// coroutine's stack go to the handler that was there before.
+//
+// One overflow goes unreported: when the last few bytes that are left are too little for the
+// registers that a switch to another stack saves.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +33,9 @@ struct StackUser {
 };
 
 // install_overflow_handler() installs the process's SIGSEGV handler, and the signal stack of the
-// calling OS thread. Opt-in, and idempotent. A handler of the application's own that is installed
-// before keeps working; one that is installed afterwards replaces this one. Throws
-// std::system_error.
+// calling OS thread. Opt-in, and idempotent; to be called before other OS threads make coroutines
+// or loops. A handler of the application's own that is installed before keeps working; one that is
+// installed afterwards replaces this one. Throws std::system_error.
 EVCORO_API void install_overflow_handler();
 
 // prepare_os_thread() gives the calling OS thread the alternate signal stack that a report needs,

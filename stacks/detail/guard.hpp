@@ -9,8 +9,8 @@ namespace evcoro::stacks::detail {
 // page_size() is the system's page size in bytes.
 std::size_t page_size() noexcept;
 
-// has_guard_markers() says whether madvise(MADV_GUARD_INSTALL) guards: probed once per process by a
-// write(2) from a guarded page, since emulators accept the call and guard nothing.
+// has_guard_markers() says whether madvise(MADV_GUARD_INSTALL) guards: probed once per process by
+// letting the kernel read a guarded page, since emulators accept the call and guard nothing.
 bool has_guard_markers() noexcept;
 
 // install_guard() makes [address, address + size) fault on any access. With markers it costs no

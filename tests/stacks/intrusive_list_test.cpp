@@ -69,20 +69,6 @@ TEST_CASE("a list that is destroyed leaves its elements unlinked") {
   REQUIRE_FALSE(one.is_linked());
 }
 
-TEST_CASE("splicing appends every element of the other list, in order") {
-  IntrusiveList<Element> list;
-  IntrusiveList<Element> other;
-  Element one{1};
-  Element two{2};
-  Element three{3};
-  list.push_back(one);
-  other.push_back(two);
-  other.push_back(three);
-  list.splice_all(other);
-  REQUIRE(other.empty());
-  REQUIRE(values(list) == std::vector{1, 2, 3});
-}
-
 TEST_CASE("a visitor may unlink the element that it is given") {
   IntrusiveList<Element> list;
   Element one{1};

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <csetjmp>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
@@ -168,6 +169,53 @@ TEST_CASE("an application's own handler runs after an overflow's report") {
   REQUIRE(ended.status == 43);
 }
 
+TEST_CASE("an application's handler keeps the flags that it was installed with") {
+  const auto once = in_child([] {
+    struct sigaction action {};
+    action.sa_handler = [](int) { print("once\n"); };
+    action.sa_flags = SA_RESETHAND;
+    ::sigaction(SIGSEGV, &action, nullptr);
+    install_overflow_handler();
+    fault();
+  });
+  REQUIRE(support::died_of_a_fault(once));
+  REQUIRE_THAT(once.output, contains("once\n"));
+  REQUIRE(once.output.find("once") == once.output.rfind("once"));
+
+  const auto nested = in_child([] {
+    static std::jmp_buf recovery;
+    struct sigaction action {};
+    action.sa_handler = [](int) { std::longjmp(recovery, 1); };
+    action.sa_flags = SA_NODEFER;
+    ::sigaction(SIGSEGV, &action, nullptr);
+    install_overflow_handler();
+    static int faults = 0;
+    setjmp(recovery);
+    print(faults == 0 ? "begin\n" : "recovered\n");
+    if (++faults <= 3) fault();
+  });
+  REQUIRE(nested.output == "begin\nrecovered\nrecovered\nrecovered\n");
+}
+
+TEST_CASE("an application's handler that returns from an overflow doesn't get it again and again") {
+  const auto ended = in_child([] {
+    struct sigaction action {};
+    action.sa_handler = [](int) { print("handled\n"); };
+    action.sa_flags = SA_RESETHAND;
+    ::sigaction(SIGSEGV, &action, nullptr);
+    install_overflow_handler();
+    StackPool pool{{.capacity = 1}};
+    std::error_code error;
+    Stack* const stack = pool.take(error);
+    pretend_to_run_on(stack);
+    overflow(*stack, stack->size() + 1);
+  });
+  REQUIRE(support::died_of_a_fault(ended));
+  REQUIRE(ended.output.find("stack overflow") == ended.output.rfind("stack overflow"));
+  REQUIRE(ended.output.find("handled") == ended.output.rfind("handled"));
+  REQUIRE_THAT(ended.output, contains("handled\n"));
+}
+
 TEST_CASE("a SIGSEGV that a process sends keeps its meaning") {
   auto ended = in_child([] {
     install_overflow_handler();
@@ -224,6 +272,33 @@ TEST_CASE("each OS thread gets a signal stack, unless it has one of its own") {
   });
   if (!support::under_sanitizer()) REQUIRE_THAT(ended.output, contains("prepared"));
   REQUIRE_THAT(ended.output, contains("kept"));
+}
+
+TEST_CASE("an alternate signal stack that the application installs later stays") {
+  struct Look {
+    ~Look() {
+      stack_t current{};
+      ::sigaltstack(nullptr, &current);
+      print((current.ss_flags & SS_DISABLE) != 0 ? "gone\n" : "in place\n");
+      current.ss_flags = SS_DISABLE;
+      ::sigaltstack(&current, nullptr);
+    }
+    void make() {}
+  };
+  const auto ended = in_child([] {
+    install_overflow_handler();
+    std::vector<char> memory(256 * 1024);
+    std::thread{[&] {
+      static thread_local Look look;  // destroyed after the library's own
+      look.make();
+      prepare_os_thread();
+      stack_t own{};
+      own.ss_sp = memory.data();
+      own.ss_size = memory.size();
+      ::sigaltstack(&own, nullptr);
+    }}.join();
+  });
+  REQUIRE_THAT(ended.output, contains("in place\n"));
 }
 
 TEST_CASE("without the handler an OS thread gets no signal stack") {
