@@ -39,6 +39,7 @@ void throw_no_stack(std::error_code error) {
 void CoroutineFrame::place_on(stacks::Stack& stack, std::byte* block) noexcept {
   stacks::prepare_os_thread();
   os_thread_ = &prepared_os_thread();
+  os_thread_id_ = os_thread_->id();
   stack_ = &stack;
   context_.prepare(stack, block, &CoroutineFrame::enter, this, identity_);
 }
@@ -57,26 +58,32 @@ void CoroutineFrame::enter(void* argument) noexcept {
   this_os_thread.end_context(*frame.resumer_);
 }
 
-void CoroutineFrame::switch_in() {
+bool CoroutineFrame::is_of_this_os_thread() const noexcept {
+  return os_thread_id_ == this_os_thread.id();
+}
+
+void CoroutineFrame::require(CoroutineState expected) const {
+  const bool starts = expected == CoroutineState::initial;
+  if (state_ != expected) wrong_state(*this, starts ? "started" : "resumed");
+  if (!is_of_this_os_thread()) {
+    wrong_state(*this, starts ? "started by another OS thread" : "resumed by another OS thread");
+  }
+}
+
+void CoroutineFrame::proceed() {
   resumer_ = &os_thread_->running();
   state_ = CoroutineState::running;
   os_thread_->alternate_to(context_);
   if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-void CoroutineFrame::continue_from(CoroutineState expected) {
-  const bool starts = expected == CoroutineState::initial;
-  if (state_ != expected) wrong_state(*this, starts ? "started" : "resumed");
-  if (os_thread_ != &this_os_thread) {
-    wrong_state(*this, starts ? "started by another OS thread" : "resumed by another OS thread");
+void CoroutineFrame::require_inside() const {
+  if (!is_of_this_os_thread() || &os_thread_->running() != &context_) {
+    wrong_state(*this, "yielded from outside");
   }
-  switch_in();
 }
 
 void CoroutineFrame::suspend() {
-  if (os_thread_ != &this_os_thread || &os_thread_->running() != &context_) {
-    wrong_state(*this, "yielded from outside");
-  }
   if (!killed_) {
     state_ = CoroutineState::suspended;
     os_thread_->alternate_to(*resumer_);
@@ -86,10 +93,10 @@ void CoroutineFrame::suspend() {
 
 void CoroutineFrame::kill() {
   if (state_ == CoroutineState::running) wrong_state(*this, "killed");
-  if (os_thread_ != &this_os_thread) wrong_state(*this, "killed by another OS thread");
+  if (!is_of_this_os_thread()) wrong_state(*this, "killed by another OS thread");
   killed_ = true;
   if (state_ == CoroutineState::initial) state_ = CoroutineState::ended;
-  if (state_ == CoroutineState::suspended) switch_in();
+  if (state_ == CoroutineState::suspended) proceed();
 }
 
 void CoroutineFrame::destroy(CoroutineFrame* frame) noexcept {
@@ -97,13 +104,16 @@ void CoroutineFrame::destroy(CoroutineFrame* frame) noexcept {
   if (frame->state_ == CoroutineState::running) {
     stacks::misuse("a Coroutine was destroyed while it was running; let it yield or end first");
   }
-  if (frame->os_thread_ != &this_os_thread) {
+  if (!frame->is_of_this_os_thread()) {
     stacks::misuse("a Coroutine was destroyed by another OS thread than the one that made it");
   }
   try {
     frame->kill();
   } catch (...) {
-    stacks::report("evcoro: an exception left a coroutine while it was killed; it is dropped\n");
+    stacks::ReportLine{} << "evcoro: an exception left coroutine '" << frame->identity().name()
+                         << "' (id " << frame->identity().id()
+                         << ") while it was killed; it is dropped\n"
+                         << stacks::ReportLine::send;
   }
   stacks::Stack& stack = *frame->stack_;
   frame->context_.release();

@@ -13,7 +13,8 @@
 // resumers parks.
 //
 // A Coroutine belongs to the OS thread that made it. The handle is move-only, and kills on
-// destruction.
+// destruction; one that was moved from is good for assignment and destruction only. Out and In are
+// objects, or void; references travel as pointers.
 #pragma once
 
 #include <concepts>
@@ -54,12 +55,14 @@ class EVCORO_API CoroutineFrame {
   const Identity& identity() const noexcept { return identity_; }
   CoroutineState state() const noexcept { return state_; }
 
-  // continue_from() runs the body until it yields or ends, after checking that the state is
-  // expected. Throws std::logic_error when it isn't, and what the body throws.
-  void continue_from(CoroutineState expected);
+  // require() throws std::logic_error unless the coroutine is in state expected, and of this OS
+  // thread. proceed() then runs the body until it yields or ends, and throws what the body throws.
+  void require(CoroutineState expected) const;
+  void proceed();
 
-  // suspend() is the body's side: returns when resumed, throws ForcedUnwind when killed. Throws
-  // std::logic_error when it isn't this coroutine that is running.
+  // require_inside() throws std::logic_error unless it is this coroutine that is running. suspend()
+  // then is the body's side: returns when resumed, throws ForcedUnwind when killed.
+  void require_inside() const;
   void suspend();
 
   // kill() unwinds the body. What destructors on the way throw passes to the caller.
@@ -81,13 +84,14 @@ class EVCORO_API CoroutineFrame {
 
   void place_on(stacks::Stack& stack, std::byte* block) noexcept;
   static void enter(void* frame) noexcept;
-  void switch_in();
+  bool is_of_this_os_thread() const noexcept;
 
   Context context_;
   Context* resumer_ = nullptr;
   CoroutineState state_ = CoroutineState::initial;
   bool killed_ = false;
   OsThread* os_thread_ = nullptr;
+  std::uint64_t os_thread_id_ = 0;  // tells os_thread_ from a later one in the same place
   stacks::Stack* stack_ = nullptr;
   std::exception_ptr failure_;
   Identity identity_;
@@ -131,6 +135,7 @@ class BasicYield {
   template <class... Value>
   In operator()(Value&&... value) {
     static_assert(sizeof...(Value) == (std::is_void_v<Out> ? 0 : 1), "yield exactly what Out says");
+    frame_.require_inside();
     frame_.out.emplace(std::forward<Value>(value)...);
     frame_.suspend();
     return take();
@@ -226,8 +231,9 @@ class BasicCoroutine {
   }
 
   // kill() ends the coroutine: its stack is unwound by an exception from where it yielded, so
-  // destructors run. Without effect once it has ended. Throws what the unwinding throws, and
-  // std::logic_error if the coroutine is running.
+  // destructors run. They must not yield, and a catch (...) must rethrow: each further yield throws
+  // that exception again, which ends the process in a destructor. Without effect once the coroutine
+  // has ended. Throws what the unwinding throws, and std::logic_error if the coroutine is running.
   void kill() { frame_->kill(); }
 
   CoroutineState state() const noexcept { return frame_->state(); }
@@ -237,12 +243,14 @@ class BasicCoroutine {
   template <class... Value>
   Result run_from(CoroutineState state, Value&&... value) {
     static_assert(sizeof...(Value) == (std::is_void_v<In> ? 0 : 1), "give exactly what In says");
-    if (frame_->state() == state) frame_->in.emplace(std::forward<Value>(value)...);
-    frame_->continue_from(state);
+    auto& frame = *frame_;  // the body may move this handle
+    frame.require(state);
+    frame.in.emplace(std::forward<Value>(value)...);
+    frame.proceed();
     if constexpr (std::is_void_v<Out>) {
-      return frame_->state() != CoroutineState::ended;
+      return frame.state() != CoroutineState::ended;
     } else {
-      return std::exchange(frame_->out, std::nullopt);
+      return std::exchange(frame.out, std::nullopt);
     }
   }
 

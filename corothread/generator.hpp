@@ -39,6 +39,7 @@ class GeneratorYield {
   explicit GeneratorYield(detail::GeneratorFrame<T>& frame) noexcept : frame_(frame) {}
 
   void operator()(T& element) {
+    frame_.require_inside();
     frame_.element = std::addressof(element);
     frame_.suspend();
   }
@@ -62,11 +63,11 @@ class Generator : public std::ranges::view_base {
     using value_type = std::remove_cv_t<T>;
     using difference_type = std::ptrdiff_t;
 
-    Iterator() noexcept = default;
     T& operator*() const noexcept { return *frame_->element; }
     T* operator->() const noexcept { return frame_->element; }
     Iterator& operator++() {
-      frame_->continue_from(CoroutineState::suspended);
+      frame_->require(CoroutineState::suspended);
+      frame_->proceed();
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -77,7 +78,7 @@ class Generator : public std::ranges::view_base {
    private:
     friend class Generator;
     explicit Iterator(detail::GeneratorFrame<T>& frame) noexcept : frame_(&frame) {}
-    detail::GeneratorFrame<T>* frame_ = nullptr;
+    detail::GeneratorFrame<T>* frame_;
   };
 
   // Takes a stack from pool; body is called with a GeneratorYield<T>&. Throws as Coroutine does.
@@ -96,8 +97,10 @@ class Generator : public std::ranges::view_base {
 
   // begin() starts the body; it may be called once. A second call throws std::logic_error.
   Iterator begin() {
-    frame_->continue_from(CoroutineState::initial);
-    return Iterator{*frame_};
+    auto& frame = *frame_;  // the body may move this handle
+    frame.require(CoroutineState::initial);
+    frame.proceed();
+    return Iterator{frame};
   }
   std::default_sentinel_t end() const noexcept { return {}; }
 

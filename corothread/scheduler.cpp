@@ -1,6 +1,7 @@
 #include <corothread/scheduler.hpp>
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include <stacks/overflow.hpp>
@@ -83,8 +84,10 @@ unsigned from_wake(Wake wake) noexcept { return static_cast<unsigned>(wake); }
   const Task* const upcoming = first_ready_;
   if (upcoming == nullptr) return;
   upcoming->innermost->prefetch();
-  const auto* const after = reinterpret_cast<const std::byte*>(upcoming->next_ready_);
-  for (std::size_t offset = 0; offset < 3 * 64; offset += 64) __builtin_prefetch(after + offset, 1);
+  const auto after = reinterpret_cast<std::uintptr_t>(upcoming->next_ready_);  // perhaps none
+  for (std::uintptr_t offset = 0; offset < 3 * 64; offset += 64) {
+    __builtin_prefetch(reinterpret_cast<const void*>(after + offset), 1);
+  }
 }
 
 // Leaves the running task for the next one or for the loop. The result is for the task that is
@@ -221,6 +224,7 @@ void Scheduler::reap(void* task) noexcept {
 }
 
 void Scheduler::free_ended(Task& task) noexcept {
+  if (task.joiner_ != nullptr) stacks::misuse("a thread was freed while another is joining it");
   stacks::Stack& stack = *task.stack_;
   task.context_.release();
   task.~Task();
@@ -228,8 +232,8 @@ void Scheduler::free_ended(Task& task) noexcept {
 }
 
 Wake Scheduler::join(Task& task, TimePoint deadline) noexcept {
-  if (task.ended_) return Wake::ready;
   if (task.joiner_ != nullptr) stacks::misuse("join() of a thread that another thread is joining");
+  if (task.ended_) return Wake::ready;
   Task* const joiner = current_task();
   if (joiner == nullptr) stacks::misuse("join() outside a task; block in a thread only");
   if (joiner == &task) stacks::misuse("join() of a thread by itself");
@@ -240,6 +244,7 @@ Wake Scheduler::join(Task& task, TimePoint deadline) noexcept {
 }
 
 void Scheduler::detach(Task& task) noexcept {
+  if (task.joiner_ != nullptr) stacks::misuse("detach() of a thread that another is joining");
   if (task.ended_) {
     free_ended(task);
   } else {
@@ -269,8 +274,8 @@ void Scheduler::expire() noexcept {
 // nothing.
 void Scheduler::settle_wake_up() noexcept {
   const TimePoint next = wheel_.next_deadline();
-  if (next == wake_up_ || (next != never && wake_up_ != never && next - wake_up_ < wake_up_slack))
-    return;
+  const bool barely_early = wake_up_ < next && next != never && next - wake_up_slack < wake_up_;
+  if (next == wake_up_ || barely_early) return;
   controller_.set_wake_up(wake_up_ = next);
 }
 

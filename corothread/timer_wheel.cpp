@@ -21,6 +21,12 @@ TimerWheel::TimerWheel() noexcept {
   for (Slot& slot : slots_) slot.queued_for_ = never;
 }
 
+TimerWheel::~TimerWheel() {
+  for (Slot& slot : slots_) {
+    while (slot.next_ != &slot) disarm(*slot.next_);
+  }
+}
+
 void TimerWheel::link(TimerNode& node, TimePoint deadline) noexcept {
   disarm(node);
   node.deadline_ = deadline;

@@ -41,7 +41,7 @@ inline TimePoint read_clock() noexcept {
 }
 
 // TimerNode is the part of a timer that is linked into the wheel. It must be disarmed before it is
-// destroyed.
+// destroyed; the wheel may go first.
 class TimerNode {
  public:
   using Fire = void (*)(TimerNode& node) noexcept;
@@ -71,6 +71,7 @@ class TimerNode {
 class EVCORO_API TimerWheel {
  public:
   TimerWheel() noexcept;
+  ~TimerWheel();  // disarms what is armed
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 

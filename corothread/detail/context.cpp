@@ -1,6 +1,8 @@
 #include <corothread/detail/context.hpp>
 
 #include <cxxabi.h>
+
+#include <atomic>
 #include <cerrno>
 
 namespace evcoro::corothread::detail {
@@ -17,6 +19,8 @@ bool OsThread::describe(stacks::StackUser& user) const noexcept {
 }
 
 void OsThread::prepare() noexcept {
+  static std::atomic<std::uint64_t> last_id{0};
+  id_ = ++last_id;
   stacks::set_stack_user_lookup(
       [](stacks::StackUser& user) noexcept { return this_os_thread.describe(user); });
   exceptions_ = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());

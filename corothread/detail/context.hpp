@@ -23,6 +23,9 @@ namespace detail {
 struct ExceptionGlobals {
   void* caught = nullptr;
   unsigned int uncaught = 0;
+#if defined(__ARM_EABI_UNWINDER__)
+  void* propagating = nullptr;
+#endif
 };
 
 // Context is a stack, running or suspended.
@@ -77,9 +80,8 @@ class OsThread {
  public:
   constexpr OsThread() noexcept = default;
 
-  // strand() is the running one, own() the one that the OS thread came with.
+  // strand() is the running one.
   Strand* strand() const noexcept { return strand_; }
-  const Strand* own() const noexcept { return &own_strand_; }
   Context& running() const noexcept { return *strand_->innermost; }
 
   // scheduler() is the one whose drain() is running, if any. That of the running strand is the
@@ -89,7 +91,10 @@ class OsThread {
 
   // prepare() fills in the state on first use.
   void prepare() noexcept;
-  bool is_prepared() const noexcept { return own_strand_.innermost != nullptr; }
+  bool is_prepared() const noexcept { return id_ != 0; }
+
+  // id() is unique among all OS threads that ever were in this process; 0 before prepare().
+  std::uint64_t id() const noexcept { return id_; }
 
   // arrive() comes first on a fresh context.
   void arrive() noexcept { sanitize_arrive(running().sanitizer_); }
@@ -152,6 +157,10 @@ class OsThread {
     error_number = to.error_number_;
     exceptions.caught = to.exceptions_.caught;
     exceptions.uncaught = to.exceptions_.uncaught;
+#if defined(__ARM_EABI_UNWINDER__)
+    from.exceptions_.propagating = exceptions.propagating;
+    exceptions.propagating = to.exceptions_.propagating;
+#endif
   }
 
   unsigned sanitized_switch(Context& from, Context& to, unsigned transfer) noexcept {
@@ -165,16 +174,39 @@ class OsThread {
                         void* argument) noexcept {
     exchange_state(from, to);
     sanitize_leave(from.sanitizer_, to.sanitizer_, true);
+#if defined(EVCORO_SANITIZED)
+    last_words_ = {first, argument, &to};
+    if (first != nullptr) first = speak_last_words;
+    argument = this;
+#endif
     evcoro_switch_last(to.saved_stack_, transfer, first, argument);
     __builtin_unreachable();
   }
+
+#if defined(EVCORO_SANITIZED)
+  // What end() lets run on the stack that continues may switch stacks itself, so it has to have
+  // arrived there, and leave it again: whoever continues arrives once more.
+  struct LastWords {
+    void (*first)(void*);
+    void* argument;
+    Context* to;
+  };
+  static void speak_last_words(void* os_thread) noexcept {
+    const LastWords words = static_cast<OsThread*>(os_thread)->last_words_;
+    sanitize_arrive(words.to->sanitizer_);
+    words.first(words.argument);
+    sanitize_leave(words.to->sanitizer_, words.to->sanitizer_, false);
+  }
+  LastWords last_words_{};
+#endif
 
   Scheduler* scheduler_ = nullptr;
   Strand* strand_ = &unprepared_;  // never null, so that looking at it needs no test
   int* error_number_ = nullptr;
   ExceptionGlobals* exceptions_ = nullptr;
-  Strand own_strand_;
+  Strand own_strand_;  // the one that the OS thread came with
   Context own_context_;
+  std::uint64_t id_ = 0;
   static Strand unprepared_;  // of an OS thread on which nothing has been switched yet
 };
 

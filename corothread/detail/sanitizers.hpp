@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #if defined(EVCORO_TSAN)
 #include <sanitizer/tsan_interface.h>
@@ -73,12 +74,18 @@ inline void sanitize_create([[maybe_unused]] SanitizerState& state,
                             [[maybe_unused]] std::size_t size) noexcept {
   state.limit = limit;
   state.size = size;
+#if defined(EVCORO_ASAN)
+  __lsan_register_root_region(limit, size);  // what a suspended stack points at is no leak
+#endif
 #if defined(EVCORO_TSAN)
   state.fiber = __tsan_create_fiber(0);
 #endif
 }
 
 inline void sanitize_destroy([[maybe_unused]] SanitizerState& state) noexcept {
+#if defined(EVCORO_ASAN)
+  __lsan_unregister_root_region(state.limit, state.size);
+#endif
 #if defined(EVCORO_TSAN)
   __tsan_destroy_fiber(state.fiber);
 #endif

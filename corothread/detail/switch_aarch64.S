@@ -35,51 +35,49 @@
     .size \name, . - \name
     .endm
 
-    .macro describe_frame
-    .cfi_def_cfa sp, 0xa0
-    .cfi_rel_offset x29, 0x00
-    .cfi_rel_offset x30, 0x08
-    .cfi_rel_offset x19, 0x10
-    .cfi_rel_offset x20, 0x18
-    .cfi_rel_offset x21, 0x20
-    .cfi_rel_offset x22, 0x28
-    .cfi_rel_offset x23, 0x30
-    .cfi_rel_offset x24, 0x38
-    .cfi_rel_offset x25, 0x40
-    .cfi_rel_offset x26, 0x48
-    .cfi_rel_offset x27, 0x50
-    .cfi_rel_offset x28, 0x58
+    // The registers of one pair of the frame, at offset.
+    .macro describe_pair first, second, offset
+    .cfi_rel_offset \first, \offset
+    .cfi_rel_offset \second, \offset + 8
+    .endm
+
+    .macro save_pair first, second, offset
+    stp \first, \second, [sp, #\offset]
+    describe_pair \first, \second, \offset
+    .endm
+
+    .macro restore_pair first, second, offset
+    ldp \first, \second, [sp, #\offset]
+    .cfi_restore \first
+    .cfi_restore \second
+    .endm
+
+    // operation: save_pair, restore_pair or describe_pair
+    .macro for_pairs_from_x19 operation
+    \operation x19, x20, 0x10
+    \operation x21, x22, 0x20
+    \operation x23, x24, 0x30
+    \operation x25, x26, 0x40
+    \operation x27, x28, 0x50
+    \operation d8, d9, 0x60
+    \operation d10, d11, 0x70
+    \operation d12, d13, 0x80
+    \operation d14, d15, 0x90
     .endm
 
     .macro save_registers
     stp x29, x30, [sp, #-0xa0]!
-    stp x19, x20, [sp, #0x10]
-    stp x21, x22, [sp, #0x20]
-    stp x23, x24, [sp, #0x30]
-    stp x25, x26, [sp, #0x40]
-    stp x27, x28, [sp, #0x50]
-    stp d8, d9, [sp, #0x60]
-    stp d10, d11, [sp, #0x70]
-    stp d12, d13, [sp, #0x80]
-    stp d14, d15, [sp, #0x90]
-    describe_frame
+    .cfi_adjust_cfa_offset 0xa0
+    describe_pair x29, x30, 0x00
+    for_pairs_from_x19 save_pair
     .endm
 
     .macro restore_registers
-    ldp d14, d15, [sp, #0x90]
-    ldp d12, d13, [sp, #0x80]
-    ldp d10, d11, [sp, #0x70]
-    ldp d8, d9, [sp, #0x60]
-    ldp x27, x28, [sp, #0x50]
-    ldp x25, x26, [sp, #0x40]
-    ldp x23, x24, [sp, #0x30]
-    ldp x21, x22, [sp, #0x20]
-    ldp x19, x20, [sp, #0x10]
+    for_pairs_from_x19 restore_pair
     ldp x29, x30, [sp], #0xa0
-    .cfi_def_cfa sp, 0
-    .irp register, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30
-    .cfi_restore \register
-    .endr
+    .cfi_adjust_cfa_offset -0xa0
+    .cfi_restore x29
+    .cfi_restore x30
     .endm
 
 // unsigned evcoro_switch(void** save_here, void* resume_here, unsigned transfer)
@@ -97,17 +95,11 @@ begin_function evcoro_switch
     ret
 end_function evcoro_switch
 
-// unsigned evcoro_switch_jump(void** save_here, void* resume_here, unsigned transfer): the same, but arrives by
-// an indirect jump, which a processor predicts by where it came from; see switch_x86_64.S.
-begin_function evcoro_switch_jump
-    save_registers
-    mov x3, sp
-    str x3, [x0]
-    mov sp, x1
-    mov w0, w2
-    restore_registers
-    ret                   // x30 was just loaded, and return predictors take it from there
-end_function evcoro_switch_jump
+// evcoro_switch_jump is the same function: return predictors follow x30, which was just loaded.
+    .globl evcoro_switch_jump
+    .hidden evcoro_switch_jump
+    .type evcoro_switch_jump, %function
+    .set evcoro_switch_jump, evcoro_switch
 
 // void evcoro_switch_last(void* resume_here, unsigned transfer, void (*first)(void*), void* argument)
 //   x0: the saved stack pointer of the stack to continue
@@ -116,7 +108,9 @@ end_function evcoro_switch_jump
 // The stack that is left can be freed by that call.
 begin_function evcoro_switch_last
     mov sp, x0
-    describe_frame
+    .cfi_def_cfa sp, 0xa0
+    describe_pair x29, x30, 0x00
+    for_pairs_from_x19 describe_pair
     mov w19, w1
     cbz x2, 1f
     mov x0, x3
@@ -137,7 +131,7 @@ end_function evcoro_switch_last
     nop                   // unwinders look up the address before the return address
 evcoro_switch_entry:
     hint #36              // bti j
-    mov w0, w20
+    mov x0, x20
     mov x29, xzr
     mov x30, xzr
     blr x19

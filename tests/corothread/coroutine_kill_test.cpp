@@ -130,8 +130,7 @@ TEST_CASE("an exception thrown while a destructor kills is reported and dropped"
     }
     if (pool.in_use() == 0) evcoro::stacks::report("the stack is back\n");
   });
-  REQUIRE_THAT(ended.output,
-               support::contains("an exception left a coroutine while it was killed"));
+  REQUIRE_THAT(ended.output, support::contains("an exception left coroutine 'grumbler' (id "));
   REQUIRE_THAT(ended.output, support::contains("the stack is back"));
   REQUIRE(ended.status == 0);
 }

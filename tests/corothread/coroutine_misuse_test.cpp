@@ -1,6 +1,9 @@
 #include <corothread/coroutine.hpp>
 
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdio>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -158,4 +161,30 @@ TEST_CASE("destroying a coroutine in another OS thread is a misuse") {
   REQUIRE(ended.signal == SIGABRT);
   REQUIRE_THAT(ended.output,
                contains("evcoro: misuse: a Coroutine was destroyed by another OS thread"));
+}
+
+TEST_CASE_METHOD(Fixture, "a coroutine whose OS thread is gone is refused by the next one") {
+  const auto ended = support::in_child([&] {
+    std::thread{[&] { make(yields_once); }}.join();
+    std::thread{[&] {  // likely in the place of the first
+      std::printf("%s\n", message_of([&] { coroutine->start(); }).c_str());
+      std::fflush(stdout);
+      ::_exit(0);
+    }}
+        .join();
+  });
+  REQUIRE_THAT(ended.output, contains("it can't be started by another OS thread"));
+}
+
+TEST_CASE("a yield or resume that is refused leaves what travels as it was") {
+  StackPool pool{{.capacity = 2, .stack_size = 128 * 1024}};
+  Yield<int(int)>* inside = nullptr;
+  Coroutine<int(int)> coroutine{pool, [&](auto& yield, int value) {
+                                  inside = &yield;
+                                  while (true) value = yield(value + 1);
+                                }};
+  REQUIRE(coroutine.start(1) == 2);
+  REQUIRE_THROWS_AS((*inside)(100), std::logic_error);
+  REQUIRE_THROWS_AS(coroutine.start(200), std::logic_error);
+  REQUIRE(coroutine.resume(3) == 4);
 }

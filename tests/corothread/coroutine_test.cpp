@@ -223,3 +223,18 @@ TEST_CASE_METHOD(Fixture, "a handle that is moved from may be assigned and destr
   first = std::move(same);
   REQUIRE(first.state() == CoroutineState::ended);
 }
+
+TEST_CASE("a body may move the handle of its own coroutine") {
+  StackPool pool{{.capacity = 4, .stack_size = 128 * 1024}};
+  using Counter = Coroutine<int()>;
+  std::vector<Counter> all;
+  all.reserve(1);
+  all.emplace_back(pool, [&](auto& yield) {
+    all.emplace_back(pool, [](auto&) { return 3; });  // moves all that are there
+    yield(1);
+    return 2;
+  });
+  REQUIRE(all[0].start() == 1);
+  REQUIRE(all[0].resume() == 2);
+  REQUIRE(all[1].start() == 3);
+}

@@ -223,3 +223,14 @@ TEST_CASE_METHOD(Fixture, "a pipeline of generators passes each element on") {
   for (const std::string& text : printed) got.push_back(text);
   REQUIRE(got == std::vector<std::string>{"5", "10", "15", "20"});
 }
+
+TEST_CASE_METHOD(Fixture, "a body may move its own generator") {
+  std::vector<Generator<int>> all;
+  all.reserve(1);
+  all.emplace_back(pool, [&](auto& yield) {
+    all.push_back(count_to(1));  // moves all that are there
+    yield(7);
+  });
+  const auto first = all[0].begin();
+  REQUIRE(*first == 7);
+}

@@ -1,3 +1,4 @@
+#include <corothread/coroutine.hpp>
 #include <corothread/scheduler.hpp>
 
 #include <chrono>
@@ -204,4 +205,14 @@ TEST_CASE("tasks that have ended outlive their scheduler") {
   REQUIRE(task.scheduler() == nullptr);
   Scheduler::free_ended(task);
   REQUIRE(pool.in_use() == 0);
+}
+
+TEST_CASE_METHOD(TaskFixture, "what a detached task owns may be a suspended coroutine") {
+  Coroutine<void()> suspended{pool, [](auto& yield) { yield(); }};
+  suspended.start();
+  spawn_detached([owned = std::make_unique<Coroutine<void()>>(std::move(suspended))] {});
+  int others = 0;
+  for (int i = 0; i < 3; ++i) spawn([&] { others += Scheduler::yield() == Wake::ready ? 1 : 0; });
+  run();
+  REQUIRE(others == 3);
 }

@@ -88,3 +88,32 @@ TEST_CASE("driving a loop from one of its own tasks is a misuse") {
     bench.run();
   });
 }
+
+TEST_CASE("detaching or freeing a task while another joins it is a misuse") {
+  require_misuse("detach() of a thread that another is joining", [](Bench& bench) {
+    Task& worker = bench.spawn([] { Scheduler::park(never, {"test"}); });
+    bench.spawn([&] { Scheduler::join(worker, never); });
+    bench.run();
+    Scheduler::detach(worker);
+  });
+  require_misuse("a thread was freed while another is joining it", [](Bench& bench) {
+    Task& worker = bench.spawn([] { Scheduler::park(never, {"test"}); });
+    bench.spawn([&] { Scheduler::join(worker, never); });
+    bench.run();
+    bench.scheduler->wake(worker, Wake::ready);
+    bench.spawn([&] { Scheduler::free_ended(worker); });
+    bench.run();
+  });
+}
+
+TEST_CASE("a second join of a task is a misuse also when it has just ended") {
+  require_misuse("join() of a thread that another thread is joining", [](Bench& bench) {
+    Task& worker = bench.spawn([] { Scheduler::park(never, {"test"}); });
+    bench.spawn([&] { Scheduler::join(worker, never); });
+    bench.run();
+    // The worker ends, which makes its joiner ready, behind this one.
+    bench.scheduler->wake(worker, Wake::ready);
+    bench.spawn([&] { Scheduler::join(worker, never); });
+    bench.run();
+  });
+}

@@ -106,3 +106,34 @@ TEST_CASE_METHOD(TaskFixture, "a timer that is armed in a task's turn asks for i
   advance(1s);
   REQUIRE(fired.size() == 1);
 }
+
+TEST_CASE_METHOD(TaskFixture, "a timer that arms itself again hides no nearer deadline") {
+  std::vector<support::TestTimer*> fired;
+  support::TestTimer periodic{fired, [&] { scheduler.arm(periodic, now() + 10s); }};
+  scheduler.arm(periodic, now() + 1s);
+  const TimePoint deadline = now() + 1500ms;
+  Task& sleeper = spawn([&] { Scheduler::park(deadline, {"sleep"}); });
+  run();
+  advance(1s);
+  REQUIRE(fired.size() == 1);
+  REQUIRE(loop.wake_up == deadline);
+  advance(500ms);
+  REQUIRE(sleeper.has_ended());
+  scheduler.disarm(periodic);
+  advance(10s);  // that wake-up finds nothing, and asks for none
+}
+
+TEST_CASE("timers that are armed when their scheduler goes can be armed in another") {
+  support::ManualLoop loop;
+  std::vector<support::TestTimer*> fired;
+  support::TestTimer timer{fired};
+  {
+    Scheduler first{loop};
+    first.arm(timer, loop.time + 1s);
+  }
+  REQUIRE(!timer.is_armed());
+  Scheduler second{loop};
+  second.arm(timer, loop.time + 2s);
+  loop.advance(second, 2s);
+  REQUIRE(fired.size() == 1);
+}

@@ -4,7 +4,16 @@ using namespace std::chrono_literals;
 using programs::Client;
 using programs::EchoServer;
 
+namespace {
+
+void need_terminals() {
+  if (!support::has_terminals()) support::skip("this machine has no pseudo-terminals");
+}
+
+}  // namespace
+
 TEST_CASE("on a terminal, a status line shows the counters and keeps up") {
+  need_terminals();
   EchoServer server{{"--stacks", "2"}, {.terminal = true}};
   REQUIRE(server.read_until("active 0 of 2, accepted 0, refused 0, waiting 0"));
   const Client first = server.connect();
@@ -25,6 +34,7 @@ TEST_CASE("without a terminal there is no status line") {
 }
 
 TEST_CASE("on a terminal, the end is reported on a line of its own") {
+  need_terminals();
   EchoServer server{{}, {.terminal = true}};
   REQUIRE(server.read_until("active 0 of 100"));
   server.signal(SIGINT);

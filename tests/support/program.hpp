@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -33,6 +34,14 @@ struct ProgramOptions {
   bool terminal = false;           // its standard output is a terminal
   std::function<void()> set_up{};  // runs in the child before the program
 };
+
+// has_terminals() is false in containers without pseudo-terminals.
+inline bool has_terminals() {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return false;
+  ::close(terminal);
+  return true;
+}
 
 class Program {
  public:

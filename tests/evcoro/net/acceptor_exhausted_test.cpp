@@ -46,6 +46,13 @@ void connect(const RawSocket& socket, const TcpAcceptor& acceptor) {
   if (::connect(socket.get(), address.data(), address.size()) != 0) support::throw_errno("connect");
 }
 
+void warm_up(Loop& loop) {
+  TcpAcceptor drained{loop, support::loopback(), support::echo};
+  static_cast<void>(support::is_served(RawSocket::connected_to(drained.local_address())));
+  drained.drain(1ms);
+  TcpAcceptor{loop, support::loopback(), support::echo}.close();
+}
+
 // Valgrind has a limit of its own: accept(2) succeeds, and what it brought is closed.
 void skip_on_valgrind() {
   if (support::running_on_valgrind()) support::skip("Valgrind doesn't run out in accept(2)");
@@ -89,6 +96,7 @@ TEST_CASE_METHOD(support::LoopFixture,
 
 TEST_CASE_METHOD(support::LoopFixture, "out of descriptors, an acceptor can be closed") {
   in_thread([&] {
+    warm_up(*loop);
     TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
     const RawSocket waiting = RawSocket::open(AF_INET);
     {
@@ -105,6 +113,7 @@ TEST_CASE_METHOD(support::LoopFixture,
                  "out of descriptors, an acceptor drains until its deadline") {
   skip_on_valgrind();
   in_thread([&] {
+    warm_up(*loop);
     TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
     const RawSocket waiting = RawSocket::open(AF_INET);
     std::error_code drained;
