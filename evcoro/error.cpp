@@ -61,6 +61,9 @@ const std::error_category& error_category() noexcept {
   return category;
 }
 
+// Before all other dynamic initialisation of a program that links the library statically.
+__attribute__((init_priority(101))) const std::error_code detail::no_error;
+
 std::error_code detail::system_error() noexcept { return system_error(errno); }
 
 }  // namespace evcoro

@@ -39,9 +39,13 @@ inline std::error_code system_error(int number) noexcept {
   return {number, std::generic_category()};
 }
 
+// no_error is std::error_code{}, which takes a function call to make.
+extern EVCORO_API const std::error_code no_error;
+
 // to_error() is what a blocking call returns for the way in which its thread was woken.
 inline std::error_code to_error(corothread::Wake wake) noexcept {
-  if (wake == corothread::Wake::ready) return {};
+  if (wake == corothread::Wake::ready) [[likely]]
+    return no_error;
   return std::make_error_code(wake == corothread::Wake::timed_out ? std::errc::timed_out
                                                                   : std::errc::operation_canceled);
 }

@@ -96,10 +96,6 @@ evcoro::detail::ThreadTask& detail::require_thread(const char* what) noexcept {
   return *thread;
 }
 
-std::error_code yield() noexcept {
-  return evcoro::detail::to_error(corothread::Scheduler::yield());
-}
-
 std::error_code sleep_until(TimePoint deadline) noexcept {
   if (evcoro::detail::current_thread() == nullptr) return Errc::not_in_a_thread;
   const auto how = corothread::Scheduler::park(Timeout{deadline}.deadline(), {"sleep"});

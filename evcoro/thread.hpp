@@ -238,7 +238,9 @@ namespace this_thread {
 
 // yield() lets all other ready threads run and, now and then, the loop look for I/O. In a cancelled
 // thread it does so too, and then returns operation_canceled.
-EVCORO_API std::error_code yield() noexcept;
+inline std::error_code yield() noexcept {
+  return evcoro::detail::to_error(corothread::Scheduler::yield());
+}
 
 // sleep_until() and sleep_for() return no error when the time is over, or operation_canceled. Never
 // early.

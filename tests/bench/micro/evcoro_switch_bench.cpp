@@ -13,6 +13,7 @@
 namespace {
 
 constexpr std::size_t stack_size = 16 * 1024;
+constexpr int turns = 10'000;  // of each member of a ring, which all yield in the same place
 
 void coroutine_pair(benchmark::State& state) {
   evcoro::stacks::StackPool pool{{.capacity = 1, .stack_size = stack_size}};
@@ -26,23 +27,20 @@ void coroutine_pair(benchmark::State& state) {
 }
 BENCHMARK(coroutine_pair)->Name("pair/evcoro");
 
+void take_turns() {
+  for (int i = 0; i < turns; ++i) evcoro::this_thread::yield();
+}
+
 void thread_ring(benchmark::State& state) {
   const auto size = static_cast<std::size_t>(state.range(0));
   evcoro::stacks::StackPool pool{{.capacity = size, .stack_size = stack_size}};
   evcoro::Loop loop{pool};
-  bool done = false;
-  for (std::size_t i = 1; i < size; ++i) {
-    auto other = loop.spawn({.name = "other"}, [&done] {
-      while (!done) evcoro::this_thread::yield();
-    });
-    other.value().detach();
+  while (state.KeepRunningBatch(turns)) {
+    for (std::size_t i = 0; i < size; ++i) {
+      loop.spawn({.name = "member"}, take_turns).value().detach();
+    }
+    loop.run();
   }
-  auto measurer = loop.spawn({.name = "measurer"}, [&] {
-    for (auto _ : state) evcoro::this_thread::yield();
-    done = true;
-  });
-  measurer.value().detach();
-  loop.run();
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(thread_ring)->Name("ring/evcoro")->Arg(2)->Arg(10)->Arg(1000);

@@ -18,6 +18,7 @@ namespace context = boost::context::detail;
 namespace fibers = boost::fibers;
 
 constexpr std::size_t stack_size = 16 * 1024;
+constexpr int turns = 10'000;  // of each member of a ring of fibers, which all yield in one place
 constexpr std::size_t stack_alignment = 4096;
 constexpr std::size_t cache_line = 64;
 
@@ -88,18 +89,19 @@ void fcontext_ring(benchmark::State& state) {
 }
 BENCHMARK(fcontext_ring)->Name("ring/fcontext")->Arg(2)->Arg(10)->Arg(1000);
 
+void take_turns() {
+  for (int i = 0; i < turns; ++i) boost::this_fiber::yield();
+}
+
 void boost_fiber_ring(benchmark::State& state) {
   fibers::pooled_fixedsize_stack stacks(stack_size);
-  bool done = false;
-  std::vector<fibers::fiber> others;
-  for (auto i = state.range(0); i > 1; --i) {
-    others.emplace_back(std::allocator_arg, stacks, [&done] {
-      while (!done) boost::this_fiber::yield();
-    });
+  while (state.KeepRunningBatch(turns)) {
+    std::vector<fibers::fiber> members;
+    for (auto i = state.range(0); i > 0; --i) {
+      members.emplace_back(std::allocator_arg, stacks, take_turns);
+    }
+    for (fibers::fiber& member : members) member.join();
   }
-  for (auto _ : state) boost::this_fiber::yield();
-  done = true;
-  for (fibers::fiber& other : others) other.join();
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(boost_fiber_ring)->Name("ring/boost_fiber")->Arg(2)->Arg(10)->Arg(1000);
