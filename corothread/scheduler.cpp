@@ -39,8 +39,8 @@ Task* Scheduler::current_task() noexcept {
 
 // --- the run queue ---
 
+// What the last task's next_ready_ says means nothing: a store saved in each yield.
 inline void Scheduler::push_ready(Task& task) noexcept {
-  task.next_ready_ = nullptr;
   if (first_ready_ == nullptr) {
     first_ready_ = &task;
   } else {
@@ -51,7 +51,7 @@ inline void Scheduler::push_ready(Task& task) noexcept {
 
 inline Task* Scheduler::pop_ready() noexcept {
   Task* const task = first_ready_;
-  if (task != nullptr) first_ready_ = task->next_ready_;
+  if (task != nullptr) first_ready_ = task == last_ready_ ? nullptr : task->next_ready_;
   return task;
 }
 
@@ -84,7 +84,8 @@ unsigned from_wake(Wake wake) noexcept { return static_cast<unsigned>(wake); }
   const Task* const upcoming = first_ready_;
   if (upcoming == nullptr) return;
   upcoming->innermost->prefetch();
-  const auto after = reinterpret_cast<std::uintptr_t>(upcoming->next_ready_);  // perhaps none
+  // Perhaps there is none; a prefetch may go anywhere.
+  const auto after = reinterpret_cast<std::uintptr_t>(upcoming->next_ready_);
   for (std::uintptr_t offset = 0; offset < 3 * 64; offset += 64) {
     __builtin_prefetch(reinterpret_cast<const void*>(after + offset), 1);
   }
@@ -131,8 +132,7 @@ Wake Scheduler::yield() noexcept {
     return scheduler->yield_slowly(task);
   Task* const next = scheduler->first_ready_;
   if (next == nullptr) return Wake::ready;
-  task.wake_ = Wake::ready;
-  task.next_ready_ = nullptr;
+  if (task.wake_ != Wake::ready) task.wake_ = Wake::ready;
   scheduler->last_ready_->next_ready_ = &task;
   scheduler->last_ready_ = &task;
   scheduler->first_ready_ = next->next_ready_;

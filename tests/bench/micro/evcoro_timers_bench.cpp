@@ -29,8 +29,8 @@ class WheelTimers {
   };
 
   const corothread::TimePoint start_ = corothread::Clock::now();
-  corothread::TimerWheel wheel_;
   std::vector<Node> nodes_;
+  corothread::TimerWheel wheel_;  // goes first, and so disarms them
 };
 
 [[maybe_unused]] const bool registered = timers_bench::register_timers<WheelTimers>("evcoro");
