@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build=$root/build/release
 
-need build
+need build run
 # The server needs no tests, nor what they depend on. Configured once, ninja sees to the rest; so a
 # build directory that test.sh has made is used as it is.
 if [[ ! -e $build/build.ninja ]]; then

@@ -52,6 +52,9 @@ class IntrusiveList {
 
   bool empty() const noexcept { return !root_.is_linked(); }
   void push_back(T& element) noexcept { static_cast<ListLink&>(element).link_before(root_); }
+  void push_front(T& element) noexcept {
+    static_cast<ListLink&>(element).link_before(*root_.next());
+  }
   T& front() noexcept { return static_cast<T&>(*root_.next()); }
 
   T& pop_front() noexcept {

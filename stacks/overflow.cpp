@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <exception>
 #include <mutex>
 #include <system_error>
 
@@ -56,14 +57,17 @@ class SignalStack {
 
 thread_local SignalStack signal_stack;
 
+ReportLine& operator<<(ReportLine& line, const StackUser& user) noexcept {
+  line << "coroutine thread ";
+  if (!user.name.empty()) line << "'" << user.name << "' ";
+  return line << "(id " << user.id << "), spawned at " << user.file << ":" << user.line;
+}
+
 void report_overflow(const StackUser& user, const std::byte* address) noexcept {
   const Stack& stack = *user.stack;
   ReportLine line;
-  line << "evcoro: stack overflow in coroutine thread ";
-  if (!user.name.empty()) line << "'" << user.name << "' ";
-  line << "(id " << user.id << "), spawned at " << user.file << ":" << user.line
-       << "\nevcoro:   stack size " << stack.size() << " bytes, used "
-       << static_cast<unsigned long long>(stack.start - address) << "; raise "
+  line << "evcoro: stack overflow in " << user << "\nevcoro:   stack size " << stack.size()
+       << " bytes, used " << static_cast<unsigned long long>(stack.start - address) << "; raise "
        << stack.pool->size_setting() << "\n"
        << ReportLine::send;
 }
@@ -137,5 +141,15 @@ void prepare_os_thread() noexcept {
 }
 
 void set_stack_user_lookup(StackUserLookup lookup) noexcept { find_user = lookup; }
+
+void misuse(std::string_view what) noexcept {
+  ReportLine line;
+  line << "evcoro: misuse: " << what << "\n";
+  const StackUserLookup lookup = find_user.load();
+  StackUser user;
+  if (lookup != nullptr && lookup(user)) line << "evcoro:   in " << user << "\n";
+  line << ReportLine::send;
+  std::terminate();
+}
 
 }  // namespace evcoro::stacks

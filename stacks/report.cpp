@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
-#include <exception>
 
 namespace evcoro::stacks {
 namespace {
@@ -46,11 +45,6 @@ ReportLine& ReportLine::operator<<(unsigned long long number) noexcept {
 void ReportLine::operator<<(Send) noexcept {
   if (size_ == sizeof text_) text_[size_ - 1] = '\n';  // it may have been cut
   report({text_, size_});
-}
-
-void misuse(std::string_view what) noexcept {
-  ReportLine{} << "evcoro: misuse: " << what << "\n" << ReportLine::send;
-  std::terminate();
 }
 
 }  // namespace evcoro::stacks

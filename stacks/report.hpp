@@ -45,7 +45,8 @@ class EVCORO_API ReportLine {
 };
 
 // misuse() reports a broken rule of the library ("what" names the rule and what to do instead) and
-// terminates: going on would be undefined behaviour.
+// the coroutine thread that broke it, if it was one, and terminates: going on would be undefined
+// behaviour.
 [[noreturn]] EVCORO_API void misuse(std::string_view what) noexcept;
 
 }  // namespace evcoro::stacks

@@ -1,6 +1,7 @@
 #include <stacks/stack_pool.hpp>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -67,7 +68,8 @@ const std::error_category& stack_category() noexcept {
 }
 
 StackPool::StackPool(Options options)
-    : options_(std::move(options)),
+    : process_(::getpid()),
+      options_(std::move(options)),
       stack_size_((check(options_), round_up(options_.stack_size, detail::page_size()))) {
   if (options_.allocation == Allocation::on_demand) return;
   std::error_code error = reserve(options_.capacity, memory_);
@@ -83,6 +85,7 @@ StackPool::StackPool(Options options)
 
 StackPool::~StackPool() {
   if (in_use_ != 0) {
+    if (process_ != ::getpid()) return;
     misuse(
         "a StackPool was destroyed while stacks were taken; join or shut down what runs on it "
         "first");
@@ -138,6 +141,10 @@ void StackPool::unmap_all() noexcept {
     if (memory_ == nullptr) ::munmap(stack.guard(), slot_size());
   }
   if (memory_ != nullptr) ::munmap(memory_, options_.capacity * slot_size());
+}
+
+std::error_code StackPool::make_ready() noexcept {
+  return free_ == nullptr ? map_next() : std::error_code{};
 }
 
 Stack* StackPool::take(std::error_code& error) noexcept {

@@ -21,6 +21,8 @@
 // A pool belongs to one OS thread at a time: none of its members may be called concurrently.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -116,7 +118,8 @@ class EVCORO_API StackPool {
   // StackError::mapping_limit.
   explicit StackPool(Options options);
 
-  // Unmaps the stacks. Destroying a pool while stacks are taken is a misuse, which terminates.
+  // Unmaps the stacks. Destroying a pool while stacks are taken is a misuse, which terminates; but
+  // not in a child process of the one that made it, where they are left as they are.
   ~StackPool();
 
   StackPool(const StackPool&) = delete;
@@ -127,13 +130,18 @@ class EVCORO_API StackPool {
   // be mapped.
   Stack* take(std::error_code& error) noexcept;
 
+  // make_ready() does what take() may fail at, and so makes the next take() succeed. Returns what
+  // take() would say otherwise.
+  std::error_code make_ready() noexcept;
+
   // give_back() returns a stack to the pool and tells the first waiter.
   void give_back(Stack& stack) noexcept;
 
   // wait() queues waiter, first come first served, to be told once that a stack is free; unlink()
   // takes it out. A waiter that has been told and does not take the stack owes the others a
-  // pass_on().
+  // pass_on(); one that comes too late for it, to wait_again(), keeps its place in front of them.
   void wait(StackWaiter& waiter) noexcept { waiters_.push_back(waiter); }
+  void wait_again(StackWaiter& waiter) noexcept { waiters_.push_front(waiter); }
   void pass_on() noexcept;
 
   // available() is how many stacks can be taken now (unlimited if there is no cap).
@@ -159,6 +167,7 @@ class EVCORO_API StackPool {
   void unmap_all() noexcept;
   std::size_t slot_size() const noexcept;
 
+  const pid_t process_;  // that made the pool
   Options options_;
   std::size_t stack_size_;       // options_.stack_size in whole pages
   std::byte* memory_ = nullptr;  // the one mapping, when preallocated

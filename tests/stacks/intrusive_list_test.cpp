@@ -80,3 +80,12 @@ TEST_CASE("a visitor may unlink the element that it is given") {
   });
   REQUIRE(values(list) == std::vector{2});
 }
+
+TEST_CASE("an element can be put in front of the others") {
+  IntrusiveList<Element> list;
+  Element one{1};
+  Element two{2};
+  list.push_front(two);
+  list.push_front(one);
+  REQUIRE(values(list) == std::vector{1, 2});
+}

@@ -1,6 +1,7 @@
 #include <stacks/stack_pool.hpp>
 
 #include <csignal>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <vector>
@@ -179,4 +180,27 @@ TEST_CASE("destroying a pool while stacks are taken is a misuse") {
   });
   REQUIRE(ended.signal == SIGABRT);
   REQUIRE_THAT(ended.output, contains("evcoro: misuse: a StackPool was destroyed"));
+}
+
+TEST_CASE("a pool with taken stacks can go in a child process") {
+  std::optional<StackPool> pool{std::in_place, StackPool::Options{.capacity = 1}};
+  std::error_code error;
+  Stack* const stack = pool->take(error);
+  const auto ended = support::in_child([&] { pool.reset(); });
+  REQUIRE(ended.status == 0);
+  REQUIRE(ended.signal == 0);
+  pool->give_back(*stack);
+}
+
+TEST_CASE("a stack that is made ready is there for take") {
+  StackPool pool{{.capacity = 1, .allocation = StackPool::Allocation::on_demand}};
+  REQUIRE(!pool.make_ready());
+  REQUIRE(pool.statistics().mapped == 1);
+  REQUIRE(!pool.make_ready());
+  REQUIRE(pool.statistics().mapped == 1);
+  std::error_code error;
+  Stack* const stack = pool.take(error);
+  REQUIRE(stack != nullptr);
+  REQUIRE(pool.make_ready() == std::errc::resource_unavailable_try_again);
+  pool.give_back(*stack);
 }
