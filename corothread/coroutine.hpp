@@ -54,6 +54,7 @@ class EVCORO_API CoroutineFrame {
 
   const Identity& identity() const noexcept { return identity_; }
   CoroutineState state() const noexcept { return state_; }
+  const stacks::Stack& stack() const noexcept { return *stack_; }
 
   // require() throws std::logic_error unless the coroutine is in state expected, and of this OS
   // thread. proceed() then runs the body until it yields or ends, and throws what the body throws.
@@ -238,6 +239,9 @@ class BasicCoroutine {
 
   CoroutineState state() const noexcept { return frame_->state(); }
   const Identity& identity() const noexcept { return frame_->identity(); }
+
+  // stack() is what it runs on: its size(), and StackPool::watermark() of it.
+  const stacks::Stack& stack() const noexcept { return frame_->stack(); }
 
  private:
   template <class... Value>

@@ -90,6 +90,7 @@ class EVCORO_API Scheduler {
   // expire() fires the timers that are due; the loop calls it. See LoopController.
   void expire() noexcept;
 
+  bool is_draining() const noexcept { return loop_strand_ != nullptr; }
   bool has_ready_tasks() const noexcept { return first_ready_ != nullptr; }
   std::size_t live_tasks() const noexcept { return live_count_; }
 

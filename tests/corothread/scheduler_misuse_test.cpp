@@ -117,3 +117,21 @@ TEST_CASE("a second join of a task is a misuse also when it has just ended") {
     bench.run();
   });
 }
+
+TEST_CASE("a misuse in a task names the task") {
+  require_misuse("join() of a thread by itself", [](Bench& bench) {
+    Task* self = nullptr;
+    self = &bench.spawn([&] { Scheduler::join(*self, never); });
+    bench.run();
+  });
+  const auto ended = support::in_child([] {
+    Bench bench;
+    Task* self = nullptr;
+    self = &support::make_function_task(bench.pool, [&] { Scheduler::join(*self, never); },
+                                        {.name = "culprit"});
+    bench.scheduler->start(*self);
+    bench.run();
+  });
+  REQUIRE_THAT(ended.output, support::contains("in coroutine thread 'culprit' (id "));
+  REQUIRE_THAT(ended.output, support::contains("scheduler_misuse_test.cpp:"));
+}
