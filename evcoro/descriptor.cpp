@@ -41,6 +41,8 @@ std::error_code Descriptor::why_not(Direction direction) const noexcept {
 }
 
 std::error_code Descriptor::prepare_wait() noexcept {
+  if (core_->is_foreign()) return Errc::parents_loop;
+  if (number_ >= core_->descriptor_limit()) return system_error(EMFILE);
   constexpr short both_ways = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
   return register_for(edges_ ? both_ways : wanted());
 }
@@ -72,9 +74,18 @@ std::error_code Descriptor::register_for(short what) noexcept {
   registered_ = true;
   if (edges_ && is_mixed(event_)) {
     unregister();
+    restore_levels();
     return Errc::mixed_registration;
   }
   return {};
+}
+
+// With our event gone, libevent leaves the kernel's registration edge-triggered, and the
+// application's own event would starve. Another event that comes and goes brings back its levels.
+void Descriptor::restore_levels() noexcept {
+  constexpr short all = EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST;
+  event_assign(&event_, core_->base(), number_, all, on_event, this);
+  if (event_add(&event_, nullptr) == 0) event_del(&event_);
 }
 
 void Descriptor::unregister() noexcept {
@@ -83,6 +94,10 @@ void Descriptor::unregister() noexcept {
 
 void Descriptor::on_event(evutil_socket_t, short what, void* self) noexcept {
   auto& descriptor = *static_cast<Descriptor*>(self);
+  if (descriptor.core_->is_foreign()) [[unlikely]] {
+    event_del(&descriptor.event_);
+    return;
+  }
   Scheduler& scheduler = descriptor.core_->scheduler();
   const bool one_shot = !descriptor.edges_;
   if (one_shot) descriptor.registered_ = false;
@@ -99,13 +114,16 @@ void Descriptor::on_event(evutil_socket_t, short what, void* self) noexcept {
   if (one_shot) descriptor.register_for(descriptor.wanted() & static_cast<short>(~what));
 }
 
+void Descriptor::wake_waiters() noexcept {
+  if (core_ == nullptr) return;
+  Scheduler& scheduler = core_->scheduler();
+  if (reader_ != nullptr) scheduler.wake(*reader_, Wake::ready);
+  if (writer_ != nullptr) scheduler.wake(*writer_, Wake::ready);
+}
+
 int Descriptor::give_up() noexcept {
-  if (core_ != nullptr) {
-    unregister();
-    Scheduler& scheduler = core_->scheduler();
-    if (reader_ != nullptr) scheduler.wake(*reader_, Wake::ready);
-    if (writer_ != nullptr) scheduler.wake(*writer_, Wake::ready);
-  }
+  if (core_ != nullptr) unregister();
+  wake_waiters();
   return std::exchange(number_, -1);
 }
 

@@ -32,6 +32,8 @@ class Category final : public std::error_category {
         return "the loop is shutting down and spawns nothing new";
       case Errc::not_the_owner:
         return "a Timer can be waited for only by the thread that made it";
+      case Errc::parents_loop:
+        return "this belongs to a loop of the parent process; make one in the child";
     }
     return "unknown error";
   }

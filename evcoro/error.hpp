@@ -25,6 +25,7 @@ enum class Errc {
   no_loop,              // the loop of this object has been destroyed
   loop_shutting_down,   // Loop::shutdown() is under way: nothing new is spawned
   not_the_owner,        // a Timer waited for by another thread than its own
+  parents_loop,         // in a child process, an object of a loop of the parent
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

@@ -12,8 +12,8 @@ class StackWait final : public stacks::StackWaiter {
  public:
   explicit StackWait(detail::ThreadTask& thread) noexcept : thread_(thread) {}
 
-  std::error_code wait(stacks::StackPool& pool, TimePoint deadline) noexcept {
-    pool.wait(*this);
+  std::error_code wait(stacks::StackPool& pool, TimePoint deadline, bool again) noexcept {
+    again ? pool.wait_again(*this) : pool.wait(*this);
     const auto how = corothread::Scheduler::park(deadline, {"a stack"});
     if (how == corothread::Wake::ready) return {};
     unlink();
@@ -40,7 +40,10 @@ Loop::Loop(stacks::StackPool::Options stacks, event_base* base)
       scheduler_(&core_->scheduler()) {}
 
 Loop::~Loop() {
-  if (!core_->is_foreign()) return;
+  if (!core_->is_foreign()) {
+    core_->end_threads();
+    return;
+  }
   // In a child process all is left as it is: the events and the threads are the parent's.
   static_cast<void>(core_.release());
   static_cast<void>(own_stacks_.release());
@@ -91,10 +94,10 @@ std::error_code Loop::wait_for_stack(const SpawnOptions& options, Timeout timeou
   stacks::StackPool* const pool = pool_for_spawn(options, error);
   if (pool == nullptr) return error;
   const TimePoint deadline = timeout.deadline();
-  while (pool->available() == 0) {
+  for (bool again = false; pool->available() == 0; again = true) {
     if (!timeout.may_wait()) return detail::to_error(corothread::Wake::timed_out);
     StackWait wait{*thread};
-    if (const auto waited = wait.wait(*pool, deadline)) {
+    if (const auto waited = wait.wait(*pool, deadline, again)) {
       pool->pass_on();  // in case a stack became free for this thread all the same
       return waited;
     }

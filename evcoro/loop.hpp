@@ -15,7 +15,7 @@
 //   event_base_dispatch(base);   // runs the threads too
 //
 // A loop and all that belongs to it is used from one OS thread: the one that drives it. Only stop()
-// and post() may be called from any.
+// and post() may be called from any, and must have returned before the loop is destroyed.
 #pragma once
 
 #include <cstddef>
@@ -83,7 +83,7 @@ class EVCORO_API Loop {
 
   // Cancels (CancelReason::shutdown) the threads that are left and lets them run to their end
   // without further I/O. If some do not end, it reports which and terminates, as std::thread would:
-  // call shutdown() before.
+  // call shutdown() before. Handles of its threads go before a loop that has a pool of its own.
   ~Loop();
 
   Loop(const Loop&) = delete;
@@ -137,8 +137,8 @@ class EVCORO_API Loop {
     return spawn(SpawnOptions{.where = where}, std::forward<F>(function));
   }
 
-  // spawn_wait() waits for a stack if there is none, first come first served. To be called in a
-  // thread.
+  // spawn_wait() waits for a stack if there is none, first come first served among those who wait.
+  // To be called in a thread.
   template <class F>
   Result<Thread<detail::ThreadResult<F>>> spawn_wait(const SpawnOptions& options, F&& function,
                                                      Timeout timeout = {}) {

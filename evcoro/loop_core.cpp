@@ -1,13 +1,16 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -52,18 +55,6 @@ event_base* make_base() {
       ": the loop is running already; call it outside its threads and callbacks");
 }
 
-// Counted counts the times that a scope is being run through.
-class Counted {
- public:
-  explicit Counted(int& count) noexcept : count_(++count) {}
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  int& count_;
-};
-
 timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
   const auto rounded =
       std::chrono::ceil<std::chrono::microseconds>(std::max(duration, 0ns)).count();
@@ -107,6 +98,9 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
       process_generation_(current_generation()) {
   constexpr int wanted = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
   has_edges_ = (event_base_get_features(base_) & wanted) == wanted;
+  descriptor_limit_ = std::string_view{event_base_get_method(base_)} == "select"
+                          ? FD_SETSIZE
+                          : std::numeric_limits<int>::max();
   wake_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (wake_descriptor_ < 0) {
     const std::error_code error = system_error();
@@ -120,7 +114,6 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
 }
 
 LoopCore::~LoopCore() {
-  end_threads();
   clients_.for_each([](LoopClient& client) {
     client.unlink();
     client.on_loop_gone();
@@ -129,7 +122,9 @@ LoopCore::~LoopCore() {
     event_del(each);
   if (owns_base_) event_base_free(base_);
   ::close(wake_descriptor_);
-  for (Posted* each = posted_.load(); each != nullptr;) delete std::exchange(each, each->next);
+  while (Posted* each = posted_.exchange(nullptr)) {  // destroying one may post another
+    while (each != nullptr) delete std::exchange(each, each->next);
+  }
 }
 
 bool LoopCore::is_foreign() const noexcept {
@@ -162,6 +157,8 @@ void LoopCore::add_timer(struct event& event, TimePoint deadline) noexcept {
 
 void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
+  if (core.is_foreign()) [[unlikely]]
+    return;  // a child process dispatches the base: what it finds here is the parent's
   core.scheduler_.drain();
   if (core.is_foreign()) [[unlikely]] {
     stacks::misuse(
@@ -172,7 +169,8 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
 }
 
 void LoopCore::on_timer(evutil_socket_t, short, void* self) noexcept {
-  static_cast<LoopCore*>(self)->scheduler_.expire();
+  auto& core = *static_cast<LoopCore*>(self);
+  if (!core.is_foreign()) core.scheduler_.expire();
 }
 
 // --- other OS threads' wishes ---
@@ -186,6 +184,10 @@ void LoopCore::notify() noexcept {
 
 void LoopCore::on_wake(evutil_socket_t descriptor, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
+  if (core.is_foreign()) [[unlikely]] {
+    event_del(&core.wake_event_);
+    return;
+  }
   std::uint64_t count = 0;
   while (::read(descriptor, &count, sizeof count) < 0 && errno == EINTR) {
   }
@@ -219,7 +221,7 @@ void LoopCore::run_posted() noexcept {
     newest_first->next = in_order;
     in_order = std::exchange(newest_first, next);
   }
-  const Counted counted{posted_running_};
+  const Counted counted{callbacks};
   while (in_order != nullptr) {
     const std::unique_ptr<Posted> each{std::exchange(in_order, in_order->next)};
     try {
@@ -252,7 +254,8 @@ void LoopCore::settle() noexcept {
 // but it caches the time while it dispatches, and then only: two looks at the cache with a tick of
 // the clock in between differ if there is none.
 bool LoopCore::is_dispatching() const noexcept {
-  if (posted_running_ != 0) return true;  // perhaps by run(), before it dispatches
+  // Perhaps by run(), before it dispatches, or driven directly.
+  if (callbacks != 0 || scheduler_.is_draining()) return true;
   const auto same = [](const timeval& a, const timeval& b) {
     return a.tv_sec == b.tv_sec && a.tv_usec == b.tv_usec;
   };
@@ -298,6 +301,7 @@ Loop::End LoopCore::run() {
 void LoopCore::run_once(Timeout timeout) {
   require_own_process("Loop::run_once");
   if (is_dispatching() || !pass(timeout)) refuse_to_nest("Loop::run_once");
+  if (stop_requested_) notify();  // a stop is meant for run(), or for the application's dispatch
 }
 
 // One pass, or false if the base is being dispatched already.
@@ -310,7 +314,7 @@ bool LoopCore::pass(Timeout timeout) {
   stopped_ = false;
   // EVLOOP_NONBLOCK alone would go on for as long as each pass finds something to do.
   const bool ran = run_base(timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
-  if (stopped_) stop_requested_ = true;  // the stop is meant for run()
+  if (stopped_) stop_requested_ = true;
   return ran;
 }
 
@@ -320,7 +324,8 @@ void LoopCore::drive_directly(TimePoint deadline) noexcept {
 }
 
 bool LoopCore::drive_until_ended(const corothread::Task& task) {
-  drive_directly(now() + patience);
+  const TimePoint deadline = now() + patience;
+  while (!task.has_ended() && scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
   while (!task.has_ended() && !is_dispatching() && pass(never)) {
   }
   return task.has_ended();
@@ -343,9 +348,21 @@ bool LoopCore::wait_for_others(corothread::Task& self, TimePoint deadline) noexc
   return how == corothread::Wake::ready;
 }
 
-void LoopCore::on_thread_end() noexcept {
+void LoopCore::wake_end_waiters() noexcept {
   end_waiters_.for_each(
       [&](EndWaiter& waiter) { scheduler_.wake(waiter.task, corothread::Wake::ready); });
+}
+
+bool LoopCore::is_ending_others(const corothread::Task& task) const noexcept {
+  bool is = false;
+  end_waiters_.for_each([&](const EndWaiter& waiter) { is |= &waiter.task == &task; });
+  return is;
+}
+
+std::size_t LoopCore::threads_in_shutdown() const noexcept {
+  std::size_t count = 0;
+  end_waiters_.for_each([&](const EndWaiter&) { ++count; });
+  return count;
 }
 
 std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
@@ -358,7 +375,8 @@ std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
   const Counted counted{shutdowns_};
   clients_.for_each([](LoopClient& client) { client.on_shutdown(); });
   cancel_all(self);
-  while (scheduler_.live_tasks() > remaining && now() < deadline) {
+  wake_end_waiters();  // threads that are in here don't wait for each other
+  while (scheduler_.live_tasks() > remaining + threads_in_shutdown() && now() < deadline) {
     if (self != nullptr) {
       if (!wait_for_others(*self, deadline)) break;
     } else if (is_dispatching() || !pass(deadline)) {
@@ -366,6 +384,7 @@ std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
       break;
     }
   }
+  if (stop_requested_) notify();
   return threads(self);
 }
 
@@ -374,9 +393,13 @@ void LoopCore::end_threads() noexcept {
     stacks::misuse(
         "a Loop was destroyed by a thread of its own; stop() it, and destroy it outside");
   }
-  if (posted_running_ != 0) {
+  if (callbacks != 0) {
     stacks::misuse(
-        "a Loop was destroyed by a function posted to it; stop() it, and destroy it outside");
+        "a Loop was destroyed by a function that it called (posted, or an acceptor's); stop() it, "
+        "and destroy it outside");
+  }
+  if (owns_base_ && is_dispatching()) {
+    stacks::misuse("a Loop was destroyed by a callback of its own event_base; stop() it before");
   }
   const Counted counted{shutdowns_};
   cancel_all(nullptr);
@@ -395,14 +418,16 @@ void LoopCore::end_threads() noexcept {
 std::vector<ThreadInfo> LoopCore::threads(const corothread::Task* except) const {
   std::vector<ThreadInfo> result;
   scheduler_.for_each_live_task([&](const corothread::Task& task) {
-    if (&task != except) result.push_back(static_cast<const ThreadTask&>(task).describe());
+    if (&task == except || (except != nullptr && is_ending_others(task))) return;
+    result.push_back(static_cast<const ThreadTask&>(task).describe());
   });
   return result;
 }
 
 void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) noexcept try {
   if (exception_handler) {
-    exception_handler(thread, std::move(exception));
+    const Loop::ExceptionHandler handler = exception_handler;  // which may set another
+    handler(thread, std::move(exception));
     return;
   }
   std::string what = "an exception that is no std::exception";
@@ -412,9 +437,12 @@ void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) no
     what = error.what();
   } catch (...) {
   }
-  stacks::report("evcoro: thread '" + thread.name + "' (id " + std::to_string(thread.id) +
-                 "), spawned at " + thread.spawned_at + ", ended with an exception: " + what +
-                 "\n");
+  std::string who = "'" + thread.name + "'";
+  if (thread.id != 0) {
+    who = "thread " + who + " (id " + std::to_string(thread.id) + "), spawned at " +
+          thread.spawned_at + ",";
+  }
+  stacks::report("evcoro: " + who + " ended with an exception: " + what + "\n");
 } catch (...) {
   stacks::misuse("a loop's exception handler threw; it must not");
 }

@@ -31,7 +31,10 @@ void ThreadTask::request_stop(CancelReason reason) noexcept {
 void ThreadTask::abandon() noexcept {
   if (!has_ended() && core_.is_foreign()) return;  // a child process: the thread is the parent's
   request_stop(CancelReason::user);
-  if (ThreadTask* const caller = current_thread(); !has_ended() && caller != nullptr) {
+  ThreadTask* const caller = current_thread();
+  // A thread of a loop on another base would wait for ever: nobody dispatches this one's meanwhile.
+  const bool can_wait = caller != nullptr && caller->core().base() == core_.base();
+  if (!has_ended() && can_wait) {
     caller->shield();
     Scheduler::join(*this, never);
     caller->unshield();
@@ -62,13 +65,13 @@ void ThreadTask::report_failure() noexcept {
 }
 
 void ThreadTask::on_end() noexcept {
-  timers_.for_each([](Timer& timer) { timer.orphan(); });
   while (!owned_.empty()) delete &owned_.pop_front();
   if (is_detached_) {
     drop_result();
     report_failure();
   }
-  core_.on_thread_end();
+  timers_.for_each([](Timer& timer) { timer.orphan(); });  // last: what is owned may have some
+  core_.wake_end_waiters();
 }
 
 ThreadInfo ThreadTask::describe() const {
@@ -100,6 +103,10 @@ std::error_code sleep_until(TimePoint deadline) noexcept {
   if (evcoro::detail::current_thread() == nullptr) return Errc::not_in_a_thread;
   const auto how = corothread::Scheduler::park(Timeout{deadline}.deadline(), {"sleep"});
   return how == corothread::Wake::timed_out ? std::error_code{} : evcoro::detail::to_error(how);
+}
+
+const stacks::Stack& stack() noexcept {
+  return require_thread("this_thread::stack() outside a thread").stack();
 }
 
 std::uint64_t id() noexcept {

@@ -172,6 +172,7 @@ class [[nodiscard]] Thread {
   explicit Thread(detail::ResultTask<T>& task) noexcept : task_(&task) {}
   Thread(Thread&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
   Thread& operator=(Thread&& other) noexcept {
+    if (this == &other) return *this;
     Thread doomed{std::move(*this)};
     task_ = std::exchange(other.task_, nullptr);
     return *this;
@@ -222,6 +223,9 @@ class [[nodiscard]] Thread {
   std::string_view name() const noexcept { return task().identity().name(); }
   ThreadInfo info() const { return task().describe(); }
 
+  // stack() is what it runs on: its size(), and StackPool::watermark() of it, in bytes.
+  const stacks::Stack& stack() const noexcept { return task().stack(); }
+
  private:
   detail::ResultTask<T>& task() const noexcept {
     if (task_ == nullptr) [[unlikely]]
@@ -249,6 +253,9 @@ template <class Representation, class Period>
 std::error_code sleep_for(std::chrono::duration<Representation, Period> duration) noexcept {
   return sleep_until(Timeout{duration}.deadline());
 }
+
+// stack() is what the thread runs on.
+EVCORO_API const stacks::Stack& stack() noexcept;
 
 // id() is 0, and name() empty, outside a thread.
 EVCORO_API std::uint64_t id() noexcept;

@@ -1,7 +1,9 @@
 // A throttled echo server: one coroutine thread per connection, as many connections as stacks.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -83,6 +85,23 @@ void declare_options(CLI::App& app, Settings& settings) {
                "without it they wait in the backlog");
 }
 
+// Each connection takes a descriptor: raises this process's limit as far as it may be, and says so
+// if that is not enough.
+void make_room_for(std::size_t connections) {
+  constexpr rlim_t others = 32;  // standard streams, listener, the loop's own
+  const rlim_t wanted = connections + others;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    std::fprintf(stderr,
+                 "evcoro_echo_server: only %llu descriptors are allowed (ulimit -Hn): fewer "
+                 "connections than --stacks\n",
+                 static_cast<unsigned long long>(limit.rlim_cur));
+  }
+}
+
 void echo(Socket& socket, std::chrono::nanoseconds timeout) {
   std::array<std::byte, 2048> buffer;
   while (const IoResult in = socket.recv(buffer, timeout)) {
@@ -109,7 +128,7 @@ class EchoServer {
     std::printf(
         "listening on %s; at most %zu connections at once, %zu pages of stack each, timeout %g s\n",
         address.to_string().c_str(), settings_.stacks, settings_.pages, settings_.timeout);
-    std::printf("try it:  nc %s %u     Ctrl-C drains and ends\n", host_to_try().c_str(),
+    std::printf("try it:  nc %s %u     Ctrl-C drains and ends\n", host_to_try(address).c_str(),
                 address.port());
     std::fflush(stdout);
   }
@@ -147,8 +166,10 @@ class EchoServer {
  private:
   static evcoro::Address listening_address(const Settings& settings) {
     auto address = evcoro::Address::parse(settings.address, settings.port);
-    if (!address)
-      throw std::invalid_argument("--address: '" + settings.address + "' is no IP address");
+    if (!address || address->port() != settings.port) {
+      throw std::invalid_argument("--address: '" + settings.address +
+                                  "' is no IP address; the port is for --echo-port");
+    }
     return *address;
   }
 
@@ -161,9 +182,14 @@ class EchoServer {
     return options;
   }
 
-  std::string host_to_try() const {
-    if (settings_.address == "0.0.0.0") return "127.0.0.1";
-    return settings_.address == "::" ? "::1" : settings_.address;
+  // The address without its port and brackets, as nc wants it.
+  static std::string host_to_try(const evcoro::Address& address) {
+    const int family = address.family();
+    const auto any = evcoro::Address::any(family, address.port());
+    std::string host =
+        (address == any ? evcoro::Address::loopback(family, address.port()) : address).to_string();
+    host.resize(host.rfind(':'));
+    return host.front() == '[' ? host.substr(1, host.size() - 2) : host;
   }
 
   template <class F>
@@ -199,8 +225,10 @@ int main(int argc, char** argv) try {
   declare_options(app, settings);
   CLI11_PARSE(app, argc, argv);
 
+  std::signal(SIGPIPE, SIG_IGN);  // who reads our output may go before us
   evcoro::stacks::install_overflow_handler();
   EchoServer server{settings};
+  make_room_for(settings.stacks);
   const programs::SignalWatcher signals{{SIGINT, SIGTERM},
                                         [&](int) { server.loop().post([&] { server.end(); }); }};
   server.announce();

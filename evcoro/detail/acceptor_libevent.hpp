@@ -1,4 +1,5 @@
-// AcceptorCore: a TcpAcceptor's inside. It needs no stack of its own: it accepts in callbacks.
+// AcceptorCore: a TcpAcceptor's inside. It needs no stack of its own: it accepts in callbacks. To
+// drain, it takes all of the backlog at once and closes the listener; who was taken waits here.
 //
 //            listener readable                    no stack left
 //   +-----------+  accept until EAGAIN   +------------------------+
@@ -15,6 +16,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <deque>
 #include <memory>
 
 #include <corothread/timer_wheel.hpp>
@@ -55,25 +57,45 @@ class AcceptorCore final : public LoopClient,
     Socket socket;
   };
 
-  enum class Outcome { accepted, skipped, empty, exhausted };
+  // Pending is a connection that has been accepted, and is not served yet.
+  struct Pending {
+    int descriptor = -1;
+    Address peer;
+  };
+
+  enum class Outcome { accepted, skipped, empty, exhausted, broken };
+  static Outcome outcome_of(int error) noexcept;
 
   static void on_readable(evutil_socket_t, short, void* self) noexcept;
   static void on_backed_off(corothread::TimerNode& node) noexcept;
   void stack_free() noexcept override;
-  void on_shutdown() noexcept override { close(false); }
+  void on_shutdown() noexcept override {
+    is_shut_down_ = true;
+    close(false);
+  }
   void on_loop_gone() noexcept override;
 
+  bool has_source() const noexcept { return descriptor_ >= 0 || !pending_.empty(); }
   void accept_some() noexcept;
   Outcome accept_one() noexcept;
-  void serve(int descriptor, const Address& peer) noexcept;
+  Outcome accept(Pending& next) noexcept;
+  Outcome accept_from_kernel(Pending& next) noexcept;
+  void serve(const Pending& pending) noexcept;
+  bool ask_factory(Accepted& accepted);
   bool start_thread(Accepted& accepted, Socket socket);
-  void refuse(int descriptor, const Address& peer) noexcept;
+  void refuse(const Pending& pending) noexcept;
+  void report(const char* where) noexcept;
+  void give_up(int error) noexcept;
   void listen_on() noexcept;
   void stop_listening() noexcept;
   void pause() noexcept;
   void back_off() noexcept;
+  void close_listener() noexcept;
+  void take_backlog() noexcept;
+  void drop_pending() noexcept;
   void connection_ended() noexcept;
-  std::size_t waiting() const noexcept;
+  void wake_drainer() noexcept;
+  std::size_t waiting_in_kernel() const noexcept;
   std::size_t most_waiting() const noexcept;
 
   LoopCore* loop_;  // nullptr once it is gone
@@ -84,8 +106,11 @@ class AcceptorCore final : public LoopClient,
   stacks::StackPool& stacks_;
   struct event event_;
   bool listening_ = false;
-  bool draining_ = false;
-  std::size_t left_to_drain_ = 0;
+  bool was_told_ = false;  // that a stack is free
+  bool is_draining_ = false;
+  bool is_closing_ = false;
+  bool is_shut_down_ = false;
+  std::deque<Pending> pending_;          // while it drains
   corothread::Task* drainer_ = nullptr;  // parked in drain()
   TcpAcceptor::Counters counters_;
 };

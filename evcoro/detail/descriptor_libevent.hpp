@@ -94,6 +94,9 @@ class Descriptor : public LoopClient {
   // on_edge() is told when the kernel reports something, before the waiting threads are woken.
   virtual void on_edge() noexcept {}
 
+  // wake_waiters() lets the threads that wait look again.
+  void wake_waiters() noexcept;
+
   bool is_registered() const noexcept { return registered_; }
   bool peer_has_closed() const noexcept { return peer_closed_; }
 
@@ -108,6 +111,7 @@ class Descriptor : public LoopClient {
   std::error_code finish_wait(corothread::Wake how) noexcept;
   std::error_code register_for(short what) noexcept;
   void unregister() noexcept;
+  void restore_levels() noexcept;
   short wanted() const noexcept;
 
   LoopCore* core_;

@@ -7,7 +7,7 @@
 //   timer_event_           -->   on_timer                 -->    expire()
 //   wake_event_ (eventfd)  -->   on_wake: posts, stop
 //
-// Five events a loop, whatever the number of its threads.
+// Four events a loop, whatever the number of its threads.
 #pragma once
 
 #include <event2/event.h>
@@ -35,6 +35,18 @@ class LoopClient : public stacks::ListLink {
   ~LoopClient() = default;
 };
 
+// Counted counts the times that a scope is being run through.
+class Counted {
+ public:
+  explicit Counted(int& count) noexcept : count_(++count) {}
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int& count_;
+};
+
 class LoopCore final : public corothread::LoopController {
  public:
   LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base);
@@ -51,9 +63,13 @@ class LoopCore final : public corothread::LoopController {
   // has_edges() says whether the back end has edge-triggered events and tells of a peer's close.
   bool has_edges() const noexcept { return has_edges_; }
 
+  // descriptor_limit() is the lowest descriptor number that the back end can't wait for.
+  int descriptor_limit() const noexcept { return descriptor_limit_; }
+
   // is_foreign() is true in a child process of the one that made the loop: then its events are the
   // parent's, and must not be touched.
   bool is_foreign() const noexcept;
+  void require_own_process(const char* what) const;  // throws std::logic_error
 
   void add_client(LoopClient& client) noexcept { clients_.push_back(client); }
 
@@ -73,15 +89,20 @@ class LoopCore final : public corothread::LoopController {
   void post(std::unique_ptr<Posted> function) noexcept;
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
+  // end_threads() is the loop's destructor's part: lets all threads end, and terminates if some
+  // don't.
+  void end_threads() noexcept;
+
   // drive_until_ended() runs the loop from outside any thread until task has ended; false if that
   // can't be.
   bool drive_until_ended(const corothread::Task& task);
 
   std::vector<ThreadInfo> threads(const corothread::Task* except = nullptr) const;
   void report(const ThreadInfo& thread, std::exception_ptr exception) noexcept;
-  void on_thread_end() noexcept;
+  void wake_end_waiters() noexcept;
 
   Loop::ExceptionHandler exception_handler;
+  int callbacks = 0;  // functions of the application that are being run outside a thread
 
  private:
   struct EndWaiter;
@@ -96,7 +117,6 @@ class LoopCore final : public corothread::LoopController {
   void set_wake_up(TimePoint deadline) noexcept override;
   TimePoint now() const noexcept override { return corothread::read_clock(); }
 
-  void require_own_process(const char* what) const;
   bool run_base(int flags);
   bool pass(Timeout timeout);
   void add_timer(struct event& event, TimePoint deadline) noexcept;
@@ -108,13 +128,15 @@ class LoopCore final : public corothread::LoopController {
   void cancel_all(const corothread::Task* except) noexcept;
   void drive_directly(TimePoint deadline) noexcept;
   bool wait_for_others(corothread::Task& self, TimePoint deadline) noexcept;
-  void end_threads() noexcept;
+  bool is_ending_others(const corothread::Task& task) const noexcept;
+  std::size_t threads_in_shutdown() const noexcept;
 
   Loop& loop_;
   stacks::StackPool& stacks_;
   event_base* base_;
   const bool owns_base_;
   bool has_edges_ = false;
+  int descriptor_limit_;
   const int process_generation_;
   corothread::Scheduler scheduler_{*this};
 
@@ -129,7 +151,6 @@ class LoopCore final : public corothread::LoopController {
   bool stopped_ = false;           // a stop was carried out
   bool keeps_base_alive_ = false;  // wake_event_ counts as pending
   int shutdowns_ = 0;              // shutdown()s that are under way
-  int posted_running_ = 0;         // posted functions are being run
   int holders_ = 0;
   stacks::IntrusiveList<EndWaiter> end_waiters_;
   stacks::IntrusiveList<LoopClient> clients_;

@@ -34,7 +34,7 @@ class SocketState final : public Descriptor {
 
   std::error_code connect(const Address& address, Timeout timeout) noexcept;
   IoResult receive(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept;
-  IoResult receive_all(std::span<std::byte> buffer, Timeout timeout) noexcept;
+  IoResult receive_all(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept;
   IoResult send(std::span<const std::byte> data, Timeout timeout, int flags) noexcept;
   void set_idle_timeout(Timeout timeout) noexcept;
 
@@ -62,6 +62,9 @@ class SocketState final : public Descriptor {
   std::ptrdiff_t receive_once(std::span<std::byte> buffer, int flags, Left& left) noexcept;
   std::ptrdiff_t receive_with_inq(std::span<std::byte> buffer, Left& left) noexcept;
   std::error_code wait(Direction direction, Patience& patience, const char* what) noexcept;
+  TimePoint idle_deadline() const noexcept {
+    return idle_timeout_.count() == 0 ? never : last_progress_ + idle_timeout_;
+  }
   void note_received(Left left) noexcept;
   void note_vain_attempt() noexcept;
   void note_sent() noexcept;
@@ -75,6 +78,7 @@ class SocketState final : public Descriptor {
   int streak_ = 0;            // operations since the last wait
   std::chrono::nanoseconds idle_timeout_{0};  // 0: none
   TimePoint last_progress_{};
+  int loss_ = 0;  // errno of a send() that found the connection lost: recv() must not say its end
 };
 
 }  // namespace evcoro::detail

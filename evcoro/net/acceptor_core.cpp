@@ -24,27 +24,6 @@ using corothread::Wake;
 constexpr int accepts_per_event = 64;
 constexpr auto back_off_time = 100ms;
 
-// Errors of accept(2) that say something about this one connection, or about nothing at all.
-bool is_passing(int error) noexcept {
-  switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM:  // a firewall's verdict
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-    case ETIMEDOUT:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Takes what the peer has sent already: closing with unread data would reset the connection, and
 // could cost the peer what was written to it.
 void close_politely(int descriptor) noexcept {
@@ -56,6 +35,33 @@ void close_politely(int descriptor) noexcept {
 }
 
 }  // namespace
+
+// What an error of accept(2) means.
+AcceptorCore::Outcome AcceptorCore::outcome_of(int error) noexcept {
+  switch (error) {
+    case EAGAIN:
+      return Outcome::empty;
+    case EINTR:  // these say something about one connection, or about nothing at all
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:  // a firewall's verdict
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+      return Outcome::skipped;
+    case EBADF:  // these about the listener: nothing that waiting would mend
+    case EINVAL:
+    case ENOTSOCK:
+      return Outcome::broken;
+    default:  // EMFILE, ENFILE, ENOBUFS, ENOMEM
+      return Outcome::exhausted;
+  }
+}
 
 AcceptorCore::AcceptorCore(LoopCore& loop, int descriptor, ConnectionFactory factory,
                            TcpAcceptor::Options options)
@@ -70,6 +76,7 @@ AcceptorCore::AcceptorCore(LoopCore& loop, int descriptor, ConnectionFactory fac
 AcceptorCore::~AcceptorCore() { close(false); }
 
 void AcceptorCore::open() {
+  loop_->require_own_process("TcpAcceptor");
   event_assign(&event_, loop_->base(), descriptor_, EV_READ | EV_PERSIST, on_readable, this);
   loop_->add_client(*this);
   loop_->hold();  // until close(), also if this throws
@@ -81,7 +88,9 @@ void AcceptorCore::open() {
 // --- states ---
 
 void AcceptorCore::listen_on() noexcept {
-  if (!std::exchange(listening_, true)) event_add(&event_, nullptr);
+  if (listening_) return;
+  listening_ = event_add(&event_, nullptr) == 0;
+  if (!listening_) back_off();
 }
 
 void AcceptorCore::stop_listening() noexcept {
@@ -91,13 +100,15 @@ void AcceptorCore::stop_listening() noexcept {
 void AcceptorCore::pause() noexcept {
   stop_listening();
   StackWaiter::unlink();
-  stacks_.wait(*this);
+  std::exchange(was_told_, false) ? stacks_.wait_again(*this) : stacks_.wait(*this);
 }
 
 void AcceptorCore::back_off() noexcept {
   stop_listening();
   loop_->scheduler().disarm(*this);
   loop_->scheduler().arm(*this, Clock::now() + back_off_time);
+  was_told_ = false;
+  stacks_.pass_on();  // the stack that it was told of, if it was, is for others meanwhile
 }
 
 void AcceptorCore::on_backed_off(corothread::TimerNode& node) noexcept {
@@ -105,71 +116,104 @@ void AcceptorCore::on_backed_off(corothread::TimerNode& node) noexcept {
 }
 
 // Called while a thread gives its stack back: the work is left to a callback of this same pass.
-void AcceptorCore::stack_free() noexcept { event_active(&event_, EV_READ, 1); }
+void AcceptorCore::stack_free() noexcept {
+  was_told_ = true;
+  event_active(&event_, EV_READ, 1);
+}
 
 void AcceptorCore::on_readable(evutil_socket_t, short, void* self) noexcept {
-  static_cast<AcceptorCore*>(self)->accept_some();
+  auto& acceptor = *static_cast<AcceptorCore*>(self);
+  if (acceptor.loop_->is_foreign()) [[unlikely]] {
+    event_del(&acceptor.event_);
+    return;
+  }
+  acceptor.accept_some();
 }
 
 // --- accepting ---
 
 void AcceptorCore::accept_some() noexcept {
   const auto keep_alive = weak_from_this().lock();
-  for (int i = 0; i < accepts_per_event && descriptor_ >= 0; ++i) {
-    if (draining_ && left_to_drain_ == 0) return close(false);
-    if (stacks_.available() == 0 && options_.when_full == TcpAcceptor::WhenFull::pause)
-      return pause();
+  if (is_draining_) take_backlog();
+  for (int i = 0; i < accepts_per_event && has_source(); ++i) {
+    const std::error_code no_stack = stacks_.make_ready();
+    const bool full = no_stack == std::errc::resource_unavailable_try_again;
+    if (no_stack && !full) return back_off();  // there is no memory for one
+    if (full && options_.when_full == WhenFull::pause) return pause();
     const Outcome outcome = accept_one();
+    if (outcome == Outcome::empty) break;
     if (outcome == Outcome::exhausted) return back_off();
-    if (outcome == Outcome::empty) {
-      if (draining_) return close(false);
-      break;
-    }
+    if (outcome == Outcome::broken) return give_up(errno);
   }
-  if (descriptor_ < 0) return;
-  listen_on();
+  was_told_ = false;
+  if (loop_ == nullptr) return;
   stacks_.pass_on();  // if a stack brought us here and is not needed, others may wait for one
+  if (descriptor_ >= 0) return is_draining_ ? back_off() : listen_on();
+  if (!pending_.empty()) event_active(&event_, EV_READ, 1);
+  wake_drainer();
 }
 
-AcceptorCore::Outcome AcceptorCore::accept_one() noexcept {
+// Takes the next connection: one that was accepted before, or from the kernel.
+AcceptorCore::Outcome AcceptorCore::accept(Pending& next) noexcept {
+  if (!pending_.empty()) {
+    next = pending_.front();
+    pending_.pop_front();
+    return Outcome::accepted;
+  }
+  return is_draining_ || descriptor_ < 0 ? Outcome::empty : accept_from_kernel(next);
+}
+
+AcceptorCore::Outcome AcceptorCore::accept_from_kernel(Pending& next) noexcept {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   auto* const address = reinterpret_cast<sockaddr*>(&storage);
-  const int descriptor = ::accept4(descriptor_, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (descriptor < 0) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return Outcome::empty;
-    return is_passing(errno) ? Outcome::skipped : Outcome::exhausted;
-  }
-  if (left_to_drain_ > 0) --left_to_drain_;
-  const Address peer{address, size};
-  if (stacks_.available() == 0) {
-    refuse(descriptor, peer);
-  } else {
-    serve(descriptor, peer);
-  }
+  next.descriptor = ::accept4(descriptor_, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (next.descriptor < 0) return outcome_of(errno);
+  next.peer = Address{address, size};
   return Outcome::accepted;
 }
 
-void AcceptorCore::serve(int descriptor, const Address& peer) noexcept {
-  auto* const state = new (std::nothrow) SocketState(*loop_, descriptor, is_tcp_);
+AcceptorCore::Outcome AcceptorCore::accept_one() noexcept {
+  Pending pending;
+  const Outcome outcome = accept(pending);
+  if (outcome != Outcome::accepted) return outcome;
+  if (stacks_.available() == 0) {
+    refuse(pending);
+  } else {
+    serve(pending);
+  }
+  return outcome;
+}
+
+void AcceptorCore::serve(const Pending& pending) noexcept {
+  auto* const state = new (std::nothrow) SocketState(*loop_, pending.descriptor, is_tcp_);
   if (state == nullptr) {
-    ::close(descriptor);
+    ::close(pending.descriptor);
     ++counters_.refused;
     return;
   }
   Socket socket{*state};  // closes the connection, unless it is handed on
   bool started = false;
   try {
-    Accepted accepted{descriptor, peer};
-    if (factory_(accepted) == 0 && accepted.handler_ != nullptr) {
-      started = start_thread(accepted, std::move(socket));
-    }
+    Accepted accepted{pending.descriptor, pending.peer};
+    started = ask_factory(accepted) && start_thread(accepted, std::move(socket));
   } catch (...) {
-    ThreadInfo info;
-    info.name = options_.name + " (factory)";
-    loop_->report(info, std::current_exception());
+    report("factory");
   }
   ++(started ? counters_.accepted : counters_.refused);
+}
+
+bool AcceptorCore::ask_factory(Accepted& accepted) {
+  const Counted counted{loop_->callbacks};
+  return factory_(accepted) == 0 && accepted.handler_ != nullptr && !is_shut_down_;
+}
+
+void AcceptorCore::report(const char* where) noexcept try {
+  ThreadInfo info;
+  info.name = options_.name + " (" + where + ")";
+  loop_->report(info, std::current_exception());
+} catch (...) {
+  stacks::report("evcoro: an acceptor's function threw, and there is no memory to say which\n");
 }
 
 bool AcceptorCore::start_thread(Accepted& accepted, Socket socket) {
@@ -183,17 +227,23 @@ bool AcceptorCore::start_thread(Accepted& accepted, Socket socket) {
   return true;
 }
 
-void AcceptorCore::refuse(int descriptor, const Address& peer) noexcept {
+void AcceptorCore::refuse(const Pending& pending) noexcept {
   ++counters_.refused;
   try {
-    Refusal refusal{descriptor, peer};
+    const Counted counted{loop_->callbacks};
+    Refusal refusal{pending.descriptor, pending.peer};
     if (options_.refuse) options_.refuse(refusal);
   } catch (...) {
-    ThreadInfo info;
-    info.name = options_.name + " (refuse)";
-    loop_->report(info, std::current_exception());
+    report("refuse");
   }
-  close_politely(descriptor);
+  close_politely(pending.descriptor);
+}
+
+void AcceptorCore::give_up(int error) noexcept {
+  stacks::ReportLine{} << "evcoro: acceptor '" << options_.name
+                       << "' is closed: accept(2) fails with " << ::strerrorname_np(error) << "\n"
+                       << stacks::ReportLine::send;
+  close(false);
 }
 
 AcceptorCore::Connection::Connection(std::shared_ptr<AcceptorCore> its_acceptor,
@@ -216,30 +266,66 @@ AcceptorCore::Connection::~Connection() {
 
 void AcceptorCore::connection_ended() noexcept {
   --counters_.active;
-  if (drainer_ != nullptr && counters_.active == 0 && descriptor_ < 0) {
-    loop_->scheduler().wake(*drainer_, Wake::ready);
-  }
+  wake_drainer();
+}
+
+void AcceptorCore::wake_drainer() noexcept {
+  if (drainer_ != nullptr) loop_->scheduler().wake(*drainer_, Wake::ready);
 }
 
 void AcceptorCore::close(bool serve_backlog) noexcept {
-  if (descriptor_ < 0) return;
-  const bool is_ours = !loop_->is_foreign();  // in a child process all but the descriptor is not
-  if (is_ours && serve_backlog) {
-    for (std::size_t left = most_waiting(); left > 0 && stacks_.available() > 0; --left) {
+  if (is_closing_) return;  // or a factory calls it again
+  is_closing_ = true;
+  const auto keep_alive = weak_from_this().lock();
+  if (loop_->is_foreign()) {  // in a child process all but the descriptor is the parent's
+    ::close(std::exchange(descriptor_, -1));
+    return;
+  }
+  if (serve_backlog) {
+    for (std::size_t left = most_waiting(); left > 0 && !stacks_.make_ready(); --left) {
       const Outcome outcome = accept_one();
-      if (outcome == Outcome::empty || outcome == Outcome::exhausted) break;
+      if (outcome != Outcome::accepted && outcome != Outcome::skipped) break;
     }
   }
-  if (is_ours) {
-    listening_ = false;
-    event_del(&event_);  // it may be active without being added
-    loop_->scheduler().disarm(*this);
-    loop_->release();
-  }
+  close_listener();
+  drop_pending();
+  event_del(&event_);  // it may be active
+  loop_->scheduler().disarm(*this);
   StackWaiter::unlink();
   stacks_.pass_on();
+  wake_drainer();
+}
+
+void AcceptorCore::close_listener() noexcept {
+  if (descriptor_ < 0) return;
+  counters_.refused += waiting_in_kernel();  // it resets them
+  listening_ = false;
+  event_del(&event_);
   ::close(std::exchange(descriptor_, -1));
-  if (drainer_ != nullptr) loop_->scheduler().wake(*drainer_, Wake::ready);
+  // From now on it only stands for a stack that is free.
+  event_assign(&event_, loop_->base(), -1, 0, on_readable, this);
+  loop_->release();
+}
+
+void AcceptorCore::drop_pending() noexcept {
+  counters_.refused += pending_.size();
+  for (const Pending& each : pending_) ::close(each.descriptor);
+  pending_.clear();
+}
+
+// Takes all who wait in the backlog and closes the listener: nobody new is let in, only to be reset
+// when the drain is over. Out of descriptors or memory, it leaves the rest for later.
+void AcceptorCore::take_backlog() noexcept try {
+  if (descriptor_ < 0) return;
+  Outcome outcome = Outcome::accepted;
+  for (std::size_t left = most_waiting(); left > 0 && outcome != Outcome::empty; --left) {
+    pending_.emplace_back();
+    outcome = accept_from_kernel(pending_.back());
+    if (outcome != Outcome::accepted) pending_.pop_back();
+    if (outcome == Outcome::exhausted) return;
+  }
+  close_listener();
+} catch (const std::bad_alloc&) {
 }
 
 std::error_code AcceptorCore::drain(Timeout timeout) noexcept {
@@ -247,15 +333,15 @@ std::error_code AcceptorCore::drain(Timeout timeout) noexcept {
   const ThreadTask* const thread = current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != loop_) return Errc::wrong_loop;
+  if (thread->is_cancelled()) return to_error(Wake::cancelled);
   if (drainer_ != nullptr) return system_error(EBUSY);
   const TimePoint deadline = timeout.deadline();
   const auto keep_alive = weak_from_this().lock();
-  draining_ = true;
-  left_to_drain_ = most_waiting();
-  if (left_to_drain_ == 0) close(false);
-  if (listening_) event_active(&event_, EV_READ, 1);  // perhaps nobody waits
+  is_draining_ = true;
+  take_backlog();
+  if (has_source()) event_active(&event_, EV_READ, 1);
   Wake how = Wake::ready;
-  while (how == Wake::ready && (counters_.active > 0 || descriptor_ >= 0)) {
+  while (how == Wake::ready && (counters_.active > 0 || has_source())) {
     drainer_ = Scheduler::current_task();
     how = timeout.may_wait() ? Scheduler::park(deadline, {"connections to end"}) : Wake::timed_out;
     drainer_ = nullptr;
@@ -269,7 +355,7 @@ void AcceptorCore::on_loop_gone() noexcept {
   loop_ = nullptr;
 }
 
-std::size_t AcceptorCore::waiting() const noexcept {
+std::size_t AcceptorCore::waiting_in_kernel() const noexcept {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (!is_tcp_ || descriptor_ < 0) return 0;
@@ -280,12 +366,13 @@ std::size_t AcceptorCore::waiting() const noexcept {
 
 // Where the kernel doesn't say how many wait, accept() will say when there are no more.
 std::size_t AcceptorCore::most_waiting() const noexcept {
-  return is_tcp_ ? waiting() : static_cast<std::size_t>(std::max(options_.backlog, 0));
+  if (is_tcp_ || descriptor_ < 0) return waiting_in_kernel() + pending_.size();
+  return static_cast<std::size_t>(std::max(options_.backlog, 0));
 }
 
 TcpAcceptor::Counters AcceptorCore::counters() const noexcept {
   TcpAcceptor::Counters counters = counters_;
-  counters.waiting = waiting();
+  counters.waiting = waiting_in_kernel() + pending_.size();
   return counters;
 }
 

@@ -37,8 +37,8 @@ Result<Socket> Socket::adopt(Loop& loop, int descriptor) noexcept {
   if (descriptor < 0) return bad_descriptor;
   std::error_code error;
   const int flags = ::fcntl(descriptor, F_GETFL);
-  if (flags < 0 ||
-      ((flags & O_NONBLOCK) == 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0)) {
+  if (flags < 0) return detail::system_error();  // not open: it is not ours to close
+  if ((flags & O_NONBLOCK) == 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) {
     error = detail::system_error();
   } else if (auto* const state = new (std::nothrow)
                  detail::SocketState(loop.core(), descriptor, detail::is_tcp_socket(descriptor))) {

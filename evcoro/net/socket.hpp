@@ -67,9 +67,9 @@ class EVCORO_API Socket {
   static Result<Socket> open(int family) noexcept;
   static Result<Socket> open(Loop& loop, int family) noexcept;
 
-  // adopt() takes over a stream socket, and makes it non-blocking. The descriptor is the Socket's
-  // then, also if adopt() fails (it is closed). It must have no level-triggered event in the loop's
-  // base.
+  // adopt() takes over a stream socket, and makes it non-blocking; its options stay as they are
+  // (TCP_NODELAY, too). The descriptor is the Socket's then, also if adopt() fails (it is closed).
+  // It must have no level-triggered event in the loop's base.
   static Result<Socket> adopt(Loop& loop, int descriptor) noexcept;
 
   Socket(Socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -82,12 +82,13 @@ class EVCORO_API Socket {
   }
   ~Socket() { close(); }
 
-  // connect() connects to address; see connect(2). After a failure the socket is good for close()
-  // only.
+  // connect() connects to address; see connect(2). After timed_out, a further call goes on waiting
+  // for the same attempt; after other failures the socket is good for close() only.
   std::error_code connect(const Address& address, Timeout timeout = {}) noexcept;
 
   // recv() waits until at least one byte is there, and takes what is, up to buffer's size. flags as
-  // for recv(2). An empty buffer returns at once.
+  // for recv(2); MSG_WAITALL together with MSG_PEEK may return early. An empty buffer returns at
+  // once.
   IoResult recv(std::span<std::byte> buffer, Timeout timeout = {}, int flags = 0) noexcept;
 
   // recv_all() fills buffer. The count is smaller only if there is an error or the peer has closed.
@@ -117,8 +118,8 @@ class EVCORO_API Socket {
   explicit operator bool() const noexcept { return native_handle() >= 0; }
 
   // set_idle_timeout() limits how long the socket may go without transferring a byte in either
-  // direction while a thread waits for it: then that thread's call fails with timed_out. never
-  // turns it off. Counts from this call.
+  // direction, counted from this call and from each byte: after that, a call that has to wait fails
+  // with timed_out. never turns it off. Threads that wait already do so by the new limit.
   void set_idle_timeout(Timeout timeout) noexcept;
 
   // set_option() and option() are setsockopt(2) and getsockopt(2) for options that are an int.

@@ -17,16 +17,9 @@ constexpr int longest_streak = 128;
 
 bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
-int take_socket_error(int descriptor) noexcept {
-  int error = 0;
-  socklen_t size = sizeof error;
-  return ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-}
-
-bool has_peer(int descriptor) noexcept {
-  sockaddr_storage address;
-  socklen_t size = sizeof address;
-  return ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+// The kernel reports the loss of a connection once, to whoever asks first.
+bool is_loss(int error) noexcept {
+  return error == ECONNRESET || error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH;
 }
 
 }  // namespace
@@ -47,12 +40,13 @@ std::error_code SocketState::wait(Direction direction, Patience& patience,
                                   const char* what) noexcept {
   if (!patience.may_wait()) return to_error(corothread::Wake::timed_out);
   streak_ = 0;
-  if (idle_timeout_.count() == 0) return Descriptor::wait(direction, patience.deadline(), what);
   while (true) {
-    // Progress in the other direction meanwhile puts the idle deadline off.
-    const TimePoint idle = last_progress_ + idle_timeout_;
+    const TimePoint idle = idle_deadline();
     const auto error = Descriptor::wait(direction, std::min(patience.deadline(), idle), what);
-    const bool put_off = last_progress_ + idle_timeout_ > idle && patience.deadline() > idle;
+    if (!error) [[likely]]
+      return error;
+    // Progress in the other direction meanwhile puts the idle deadline off.
+    const bool put_off = idle_deadline() > idle && patience.deadline() > idle;
     if (error != std::errc::timed_out || !put_off) return error;
   }
 }
@@ -70,22 +64,24 @@ void SocketState::set_idle_timeout(Timeout timeout) noexcept {
   idle_timeout_ = deadline == never ? std::chrono::nanoseconds{0}
                                     : std::max<std::chrono::nanoseconds>(
                                           deadline - last_progress_, std::chrono::nanoseconds{1});
+  wake_waiters();  // they go on to wait by the new one
 }
 
 // --- connect ---
 
 std::error_code SocketState::connect(const Address& address, Timeout timeout) noexcept {
   if (const auto error = admit(Direction::write)) return error;
+  // Given an address of no family, connect(2) would disconnect, and call that a success.
+  if (address.family() == AF_UNSPEC) return system_error(EAFNOSUPPORT);
   if (::connect(number(), address.data(), address.size()) == 0) return {};
-  // After EINTR the attempt goes on as well; asking again would only say EALREADY.
-  if (errno != EINPROGRESS && errno != EINTR) return system_error();
   const Hold hold{*this};
   Patience patience{timeout};
-  while (true) {
+  while (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
     if (const auto error = wait(Direction::write, patience, "connect")) return error;
-    if (const int error = take_socket_error(number())) return system_error(error);
-    if (has_peer(number())) return {};  // an event that came for no reason is no connection
+    // Asked again, connect(2) says how its attempt stands.
+    if (::connect(number(), address.data(), address.size()) == 0 || errno == EISCONN) return {};
   }
+  return system_error();
 }
 
 // --- receiving ---
@@ -138,6 +134,7 @@ IoResult SocketState::receive_some(std::span<std::byte> buffer, Patience& patien
     if (may_read || !patience.may_wait()) {
       Left left;
       const std::ptrdiff_t count = receive_once(buffer, flags, left);
+      if (count == 0 && loss_ != 0) return {0, system_error(loss_)};
       if (count >= 0) {
         note_received(left);
         note_progress();
@@ -158,18 +155,22 @@ IoResult SocketState::receive_some(std::span<std::byte> buffer, Patience& patien
 IoResult SocketState::receive(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept {
   if (const auto error = admit(Direction::read)) return {0, error};
   if (buffer.empty()) return {};
+  if ((flags & (MSG_WAITALL | MSG_PEEK | MSG_DONTWAIT)) == MSG_WAITALL) {
+    return receive_all(buffer, timeout, flags & ~MSG_WAITALL);
+  }
   const Hold hold{*this};
   Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
   return receive_some(buffer, patience, flags);
 }
 
-IoResult SocketState::receive_all(std::span<std::byte> buffer, Timeout timeout) noexcept {
+IoResult SocketState::receive_all(std::span<std::byte> buffer, Timeout timeout,
+                                  int flags) noexcept {
   if (const auto error = admit(Direction::read)) return {0, error};
   const Hold hold{*this};
   Patience patience{timeout};
   IoResult total;
   while (total.count < buffer.size()) {
-    const IoResult some = receive_some(buffer.subspan(total.count), patience, 0);
+    const IoResult some = receive_some(buffer.subspan(total.count), patience, flags);
     total.count += some.count;
     total.error = some.error;
     if (some.error || some.count == 0) break;
@@ -202,7 +203,10 @@ IoResult SocketState::send(std::span<const std::byte> data, Timeout timeout, int
         continue;
       }
       if (errno == EINTR) continue;
-      if (!would_block(errno)) return {total.count, system_error()};
+      if (!would_block(errno)) {
+        if (is_loss(errno)) loss_ = errno;
+        return {total.count, system_error()};
+      }
       may_write = false;
     }
     if (const auto error = wait(Direction::write, patience, "send")) return {total.count, error};
@@ -234,7 +238,7 @@ std::error_code Socket::connect(const Address& address, Timeout timeout) noexcep
 }
 
 [[gnu::flatten]] IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout) noexcept {
-  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive_all(buffer, timeout);
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive_all(buffer, timeout, 0);
 }
 
 [[gnu::flatten]] IoResult Socket::send(std::span<const std::byte> data, Timeout timeout,

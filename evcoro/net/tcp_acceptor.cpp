@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include <evcoro/detail/acceptor_libevent.hpp>
+#include <evcoro/detail/socket_libevent.hpp>
 #include <evcoro/loop.hpp>
 
 namespace evcoro {
@@ -39,15 +40,18 @@ void set(int descriptor, int level, int name, int value) {
 }
 
 // On Linux a connection inherits TCP_NODELAY and the buffer sizes from its listener.
+void set_connection_options(int listener, const TcpAcceptor::Options& options) {
+  if (detail::is_tcp_socket(listener)) set(listener, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.receive_buffer >= 0) set(listener, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+  if (options.send_buffer >= 0) set(listener, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+}
+
 int make_listener(const Address& address, const TcpAcceptor::Options& options) {
   OpenDescriptor listener{
       ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (listener.get() < 0) fail("listen on " + address.to_string());
   set(listener.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  set(listener.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  if (options.receive_buffer >= 0)
-    set(listener.get(), SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
-  if (options.send_buffer >= 0) set(listener.get(), SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+  set_connection_options(listener.get(), options);
   if (::bind(listener.get(), address.data(), address.size()) != 0 ||
       ::listen(listener.get(), options.backlog) != 0) {
     fail("listen on " + address.to_string());
@@ -55,7 +59,7 @@ int make_listener(const Address& address, const TcpAcceptor::Options& options) {
   return listener.release();
 }
 
-int check_listener(int descriptor) {
+int check_listener(int descriptor, const TcpAcceptor::Options& options) {
   OpenDescriptor listener{descriptor};
   int listening = 0;
   socklen_t size = sizeof listening;
@@ -68,6 +72,7 @@ int check_listener(int descriptor) {
   }
   const int flags = ::fcntl(descriptor, F_GETFL);
   if (flags < 0 || ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) fail("TcpAcceptor: fcntl");
+  set_connection_options(descriptor, options);
   return listener.release();
 }
 
@@ -80,7 +85,7 @@ TcpAcceptor::TcpAcceptor(Loop& loop, const Address& address, ConnectionFactory f
 
 TcpAcceptor::TcpAcceptor(Loop& loop, int descriptor, ConnectionFactory factory, Options options,
                          Tag)
-    : core_(std::make_shared<detail::AcceptorCore>(loop.core(), check_listener(descriptor),
+    : core_(std::make_shared<detail::AcceptorCore>(loop.core(), check_listener(descriptor, options),
                                                    std::move(factory), std::move(options))) {
   core_->open();
 }

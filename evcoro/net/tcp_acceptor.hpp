@@ -69,8 +69,9 @@ class EVCORO_API Accepted {
   std::string name_;
 };
 
-// ConnectionFactory decides what runs on a new connection. It is called outside any thread and must
-// not block. Non-zero, an exception, or no call of Accepted::run() closes the connection at once.
+// ConnectionFactory decides what runs on a new connection. It is called in a callback of the loop,
+// or by TcpAcceptor::close(), and must not block, nor destroy the loop. Non-zero, an exception, or
+// no call of Accepted::run() closes the connection at once.
 using ConnectionFactory = std::function<int(Accepted& accepted)>;
 
 // Refusal is a connection that is turned away, as the callback sees it.
@@ -104,7 +105,7 @@ struct AcceptorOptions {
   WhenFull when_full = WhenFull::pause;
   std::function<void(Refusal&)> refuse =
       {};                               // with reject: called outside any thread, must not block
-  stacks::StackPool* stacks = nullptr;  // another pool than the loop's
+  stacks::StackPool* stacks = nullptr;  // another pool than the loop's; it outlives the connections
   corothread::SourceLocation where = corothread::SourceLocation::current();
 };
 
@@ -115,10 +116,11 @@ class EVCORO_API TcpAcceptor {
 
   struct Counters {
     std::uint64_t accepted = 0;  // connections that got a thread
-    std::uint64_t refused = 0;  // turned away: no stack (with reject), by the factory, or no memory
-    std::size_t waiting = 0;    // in the kernel's backlog now; 0 if the kernel doesn't say
-    std::size_t active = 0;     // have a thread now
-    std::size_t peak = 0;       // most that were active at once
+    std::uint64_t refused = 0;   // turned away: no stack (with reject), by the factory, no memory,
+                                 // or still waiting when the acceptor closed
+    std::size_t waiting = 0;     // in the kernel's backlog now (0 if it doesn't say), or drained
+    std::size_t active = 0;      // have a thread now
+    std::size_t peak = 0;        // most that were active at once
   };
 
   // Listens on address (port 0: the kernel chooses, see local_address()), with SO_REUSEADDR and,
@@ -129,8 +131,9 @@ class EVCORO_API TcpAcceptor {
       : TcpAcceptor(loop, address, to_factory(std::forward<Handler>(handler)), std::move(options),
                     Tag{}) {}
 
-  // Takes over a descriptor that listens already, of whatever stream family. The descriptor is
-  // closed with the acceptor, also if this throws.
+  // Takes over a descriptor that listens already, of whatever stream family, with the backlog that
+  // it has; the other options hold for it, too. The descriptor is closed with the acceptor, also if
+  // this throws.
   template <class Handler>
   TcpAcceptor(Loop& loop, int listening_descriptor, Handler&& handler, Options options = {})
       : TcpAcceptor(loop, listening_descriptor, to_factory(std::forward<Handler>(handler)),
@@ -144,11 +147,10 @@ class EVCORO_API TcpAcceptor {
   // are stacks for them; the others get a reset.
   void close() noexcept;
 
-  // drain() ends service gracefully: who waits in the backlog now is still served, as stacks become
-  // free, then the listener is closed; drain() waits until all connections have ended. timed_out if
-  // they haven't by then, and the listener is closed all the same. To be called in a thread, which
-  // should run on another pool, lest it take a connection's stack; one at a time
-  // (device_or_resource_busy).
+  // drain() ends service gracefully: it closes the listener, serves who was waiting in the backlog,
+  // as stacks become free, and waits until all connections have ended. timed_out if they haven't by
+  // then; who is still waiting is refused. To be called in a thread, which should run on another
+  // pool, lest it take a connection's stack; one at a time (device_or_resource_busy).
   std::error_code drain(Timeout timeout = {}) noexcept;
 
   bool is_open() const noexcept;

@@ -113,3 +113,16 @@ TEST_CASE("a handler that throws is a misuse") {
   REQUIRE(ended.signal == SIGABRT);
   REQUIRE_THAT(ended.output, support::contains("a loop's exception handler threw"));
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "a handler may set another") {
+  std::string handled;
+  const std::string captured(100, 'x');  // large enough to lie on the heap
+  loop->set_exception_handler([&, captured](const ThreadInfo&, std::exception_ptr) {
+    loop->set_exception_handler(
+        [&](const ThreadInfo&, std::exception_ptr) { handled += "second"; });
+    handled += captured;
+  });
+  for (int i = 0; i < 2; ++i) spawn([] { throw std::runtime_error("for the handler"); });
+  loop->run();
+  REQUIRE(handled == captured + "second");
+}

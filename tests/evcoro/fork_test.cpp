@@ -96,3 +96,22 @@ TEST_CASE_METHOD(support::LoopFixture, "a thread that forked cannot block in the
   REQUIRE_THAT(ended.output, !support::contains("slept"));
   REQUIRE_THAT(ended.output, support::contains("this loop belongs to the parent process"));
 }
+
+TEST_CASE_METHOD(support::Application,
+                 "a child process may dispatch the base of a loop, and takes nothing from it") {
+  bool posted = false;
+  spawn([&] {
+    while (!posted) (void)this_thread::sleep_for(1ms);
+  });
+  event_base_loop(base.get(), EVLOOP_NONBLOCK);
+  loop->post([&] { posted = true; });  // what is on its way is the parent's
+  const auto ended = support::in_child([&] {
+    event_reinit(base.get());
+    call_in(20ms, [&] { event_base_loopbreak(base.get()); });
+    event_base_dispatch(base.get());
+    std::puts(posted ? "stolen" : "dispatched");
+  });
+  REQUIRE(ended.output == "dispatched\n");
+  dispatch();
+  REQUIRE(posted);
+}

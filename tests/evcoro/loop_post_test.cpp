@@ -147,3 +147,20 @@ TEST_CASE_METHOD(support::LoopFixture, "a post wakes a thread that waits for ano
     }
   });
 }
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "what is posted while posts are destroyed is destroyed, too") {
+  struct PostsAnother {
+    explicit PostsAnother(Loop& its_loop, std::shared_ptr<int> its_count)
+        : loop(its_loop), count(std::move(its_count)) {}
+    ~PostsAnother() {
+      loop.post([held = count] {});
+    }
+    Loop& loop;
+    std::shared_ptr<int> count;
+  };
+  const auto count = std::make_shared<int>();
+  loop->post([last = std::make_unique<PostsAnother>(*loop, count)] {});
+  loop.reset();
+  REQUIRE(count.use_count() == 1);
+}

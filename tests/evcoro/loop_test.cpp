@@ -1,9 +1,13 @@
 #include <evcoro/loop.hpp>
 
+#include <cstdlib>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include <support/contains.hpp>
 #include <support/loop_fixture.hpp>
 
 using namespace evcoro;
@@ -221,4 +225,27 @@ TEST_CASE("every OS thread can have a loop") {
   }
   for (auto& each : os_threads) each.join();
   REQUIRE(sums == std::vector{36, 36, 36, 36});
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a thread that is driven directly can't run its loop either") {
+  std::string message;
+  {
+    Thread thread = loop->spawn([&] {
+                          (void)this_thread::sleep_until(never);
+                          message = support::message_of([&] { loop->run(); });
+                        })
+                        .value();
+  }
+  REQUIRE_THAT(message, support::contains("Loop::run: the loop is running already"));
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "exit() in a thread ends the process as ever") {
+  const auto ended = support::in_child_with_loop([](std::optional<Loop>& child_loop) {
+    child_loop->spawn([] { return this_thread::sleep_until(never); }).value().detach();
+    child_loop->spawn([] { std::exit(7); }).value().detach();
+    child_loop->run();
+  });
+  REQUIRE(ended.signal == 0);
+  REQUIRE(ended.status == 7);
 }

@@ -234,3 +234,20 @@ TEST_CASE_METHOD(support::Application, "shutdown in a callback returns the threa
   REQUIRE(called);
   REQUIRE(loop->thread_count() == 0);
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "threads in shutdown wait for others, not for each other") {
+  int returned = 0;
+  const auto shut_down = [&] {
+    const auto left = loop->shutdown(never);
+    REQUIRE(left.empty());
+    ++returned;
+  };
+  spawn([&] {
+    (void)this_thread::sleep_until(never);
+    this_thread::acknowledge_cancellation();
+    (void)this_thread::sleep_for(5ms);
+  });
+  for (int i = 0; i < 3; ++i) spawn(shut_down);
+  loop->run();
+  REQUIRE(returned == 3);
+}

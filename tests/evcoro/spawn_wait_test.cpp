@@ -159,3 +159,23 @@ TEST_CASE("a thousand threads run on ten stacks") {
   REQUIRE(loop.stacks().statistics().peak_in_use == 10);
   REQUIRE(loop.stacks().in_use() == 0);
 }
+
+TEST_CASE_METHOD(SmallPool, "who is told of a stack and comes too late for it stays first") {
+  in_thread([&] {
+    Thread holding = holder();
+    std::vector<Thread<std::error_code>> waiters;
+    for (const int number : {1, 2}) {
+      waiters.push_back(waiter(number));
+      REQUIRE(!this_thread::yield());
+    }
+    holding.request_stop();
+    REQUIRE(holding.join().has_value());
+    // The first waiter has been told, and has not run yet: this one takes the stack.
+    Thread newcomer = holder();
+    REQUIRE(!this_thread::sleep_for(1ms));
+    newcomer.request_stop();
+    REQUIRE(newcomer.join().has_value());
+    for (auto& each : waiters) REQUIRE(!each.join().value());
+    REQUIRE(order == std::vector{1, 2});
+  });
+}

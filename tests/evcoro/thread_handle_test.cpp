@@ -191,3 +191,42 @@ TEST_CASE("a handle destroyed where its thread cannot end is a misuse") {
   REQUIRE(ended.signal == SIGABRT);
   REQUIRE_THAT(ended.output, support::contains("join() or detach() it before"));
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "a handle's destructor waits for its own thread only") {
+  bool stop = false;
+  spawn([&] {
+    while (!stop) (void)this_thread::yield();
+  });
+  {
+    Thread thread = loop->spawn([] { return this_thread::sleep_until(never); }).value();
+  }
+  REQUIRE(loop->thread_count() == 1);
+  stop = true;
+  loop->run();
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a handle can be destroyed by a thread of another loop") {
+  Loop other{{.capacity = 1, .stack_size = support::test_stack_size}};
+  bool ended = false;
+  in_thread([&] {
+    const Thread thread = other
+                              .spawn([&] {
+                                (void)this_thread::sleep_until(never);
+                                this_thread::acknowledge_cancellation();
+                                (void)this_thread::sleep_for(1ms);
+                                ended = true;
+                              })
+                              .value();
+  });
+  REQUIRE(ended);
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a handle that is moved to itself stays as it is") {
+  in_thread([&] {
+    Thread thread = loop->spawn([] { return this_thread::sleep_for(1ms); }).value();
+    Thread<std::error_code>& itself = thread;
+    thread = std::move(itself);
+    REQUIRE(thread.joinable());
+    REQUIRE(!thread.join().value());
+  });
+}

@@ -213,3 +213,22 @@ TEST_CASE_METHOD(support::LoopFixture, "threads may block while they handle exce
   std::sort(caught.begin(), caught.end());
   REQUIRE(caught == std::vector<std::string>{"one", "three", "two"});
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "how much of its stack a thread has used can be asked") {
+  using stacks::StackPool;
+  in_thread([&] {
+    Thread thread = loop->spawn([&] {
+                          volatile char deep[32 * 1024];
+                          for (volatile char& each : deep) each = 1;
+                          REQUIRE(StackPool::watermark(this_thread::stack()) >= sizeof deep);
+                          (void)this_thread::sleep_until(never);
+                        })
+                        .value();
+    REQUIRE(!this_thread::yield());
+    REQUIRE(thread.stack().size() >= support::test_stack_size);
+    REQUIRE(StackPool::watermark(thread.stack()) >= 32 * 1024);
+    REQUIRE(StackPool::watermark(thread.stack()) < support::test_stack_size);
+    thread.request_stop();
+    REQUIRE(thread.join().has_value());
+  });
+}

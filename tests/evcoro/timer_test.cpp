@@ -231,3 +231,16 @@ TEST_CASE_METHOD(support::LoopFixture, "a thousand timers of one thread all expi
     }
   });
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "a periodic timer hides no nearer deadline") {
+  in_thread([&] {
+    const TimePoint begin = Clock::now();
+    Thread sleeper = loop->spawn([] { return this_thread::sleep_for(60ms); }).value();
+    Timer timer;
+    timer.start_periodic(50ms);
+    REQUIRE(timer.wait().value() >= 1);
+    timer.start_periodic(10s);
+    REQUIRE(!sleeper.join().value());
+    REQUIRE(Clock::now() - begin < 5s);
+  });
+}

@@ -109,3 +109,26 @@ TEST_CASE("other signals do with the echo server what they do with any program")
   server.signal(SIGUSR1);
   REQUIRE(server.wait().signal == SIGUSR1);
 }
+
+TEST_CASE("a server whose output nobody reads any more drains all the same") {
+  EchoServer server;
+  const Client client = server.connect();
+  REQUIRE(client.is_served());
+  server.close_output();
+  server.signal(SIGTERM);
+  client.end();
+  const auto ended = server.wait();
+  REQUIRE(ended.signal == 0);
+  REQUIRE(ended.status == 0);
+}
+
+TEST_CASE("who still waits when the drain is over is counted as refused") {
+  EchoServer server{{"--stacks", "1", "--drain", "0.2"}};
+  const Client first = server.connect();
+  REQUIRE(first.is_served());
+  const Client waiting = server.connect();
+  REQUIRE(waiting.is_connected());
+  server.signal(SIGTERM);
+  REQUIRE(server.wait().status == 0);
+  REQUIRE(reports(server, "accepted 1, refused 1, waiting 0, cancelled 1"));
+}

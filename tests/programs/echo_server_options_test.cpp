@@ -1,4 +1,7 @@
+#include <sys/resource.h>
+
 #include <cstdio>
+
 #include <programs/echo_server.hpp>
 
 using programs::EchoServer;
@@ -85,4 +88,34 @@ TEST_CASE("a privileged port is refused, by its name") {
       refusal({"--address", "127.0.0.1", "--echo-port", "1"}, {.set_up = drop_privileges});
   REQUIRE(contains(line, "127.0.0.1:1:"));
   REQUIRE(contains(line, "Permission denied"));
+}
+
+TEST_CASE("an address with a port is refused, with the option for that") {
+  REQUIRE(contains(refusal({"--address", "127.0.0.1:81", "--echo-port", "0"}), "--echo-port"));
+}
+
+TEST_CASE("more stacks than descriptors are said to be") {
+  Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0", "--stacks", "500"}, {.set_up = [] {
+                   const rlimit few{128, 128};
+                   ::setrlimit(RLIMIT_NOFILE, &few);
+                 }}};
+  REQUIRE(server.read_until("try it"));
+  server.signal(SIGTERM);
+  const auto ended = server.wait();
+  REQUIRE(ended.status == 0);
+  REQUIRE(contains(server.errors, "only 128 descriptors are allowed"));
+}
+
+TEST_CASE("the limit of descriptors is raised as far as the stacks need") {
+  Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0", "--stacks", "100"}, {.set_up = [] {
+                   const rlimit low{64, 256};
+                   ::setrlimit(RLIMIT_NOFILE, &low);
+                 }}};
+  REQUIRE(server.read_until("try it"));
+  rlimit raised{};
+  REQUIRE(::prlimit(server.id(), RLIMIT_NOFILE, nullptr, &raised) == 0);
+  REQUIRE(raised.rlim_cur > 100);
+  server.signal(SIGTERM);
+  REQUIRE(server.wait().status == 0);
+  REQUIRE(server.errors.empty());
 }

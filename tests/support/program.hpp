@@ -20,6 +20,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -94,6 +95,9 @@ class Program {
     return true;
   }
 
+  // close_output() goes away as the reader of its standard output.
+  void close_output() { ::close(std::exchange(out_, -1)); }
+
   // has_more() says whether more output comes within limit.
   bool has_more(std::chrono::milliseconds limit) { return is_readable(out_, limit); }
 
@@ -115,11 +119,22 @@ class Program {
 
  private:
   [[noreturn]] static void execute(const char* file, const Arguments& arguments) {
-    std::vector<char*> pointers{const_cast<char*>(file)};
-    for (const std::string& each : arguments) pointers.push_back(const_cast<char*>(each.c_str()));
+    Arguments words = launcher();
+    words.emplace_back(file);
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> pointers;
+    for (std::string& each : words) pointers.push_back(each.data());
     pointers.push_back(nullptr);
-    ::execv(file, pointers.data());
+    ::execvp(pointers[0], pointers.data());
     ::_exit(126);
+  }
+
+  // The command that programs run under, like the tests: EVCORO_TEST_LAUNCHER, a list of CMake's.
+  static Arguments launcher() {
+    Arguments words;
+    std::istringstream list{EVCORO_TEST_LAUNCHER};
+    for (std::string word; std::getline(list, word, ';');) words.push_back(word);
+    return words;
   }
 
   static bool is_readable(int descriptor, std::chrono::milliseconds limit) {
@@ -128,6 +143,7 @@ class Program {
   }
 
   static bool read_some(int descriptor, std::string& text) {
+    if (descriptor < 0) return false;
     char buffer[4096];
     if (!is_readable(descriptor, std::chrono::seconds{60})) return false;
     const ssize_t count = ::read(descriptor, buffer, sizeof buffer);
