@@ -70,25 +70,14 @@ void CoroutineFrame::require(CoroutineState expected) const {
   }
 }
 
-void CoroutineFrame::proceed() {
-  resumer_ = &os_thread_->running();
-  state_ = CoroutineState::running;
-  os_thread_->alternate_to(context_);
-  if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
-}
+void CoroutineFrame::throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
+
+void CoroutineFrame::throw_killed() { throw ForcedUnwind{}; }
 
 void CoroutineFrame::require_inside() const {
   if (!is_of_this_os_thread() || &os_thread_->running() != &context_) {
     wrong_state(*this, "yielded from outside");
   }
-}
-
-void CoroutineFrame::suspend() {
-  if (!killed_) {
-    state_ = CoroutineState::suspended;
-    os_thread_->alternate_to(*resumer_);
-  }
-  if (killed_) throw ForcedUnwind{};
 }
 
 void CoroutineFrame::kill() {

@@ -58,13 +58,29 @@ class EVCORO_API CoroutineFrame {
 
   // require() throws std::logic_error unless the coroutine is in state expected, and of this OS
   // thread. proceed() then runs the body until it yields or ends, and throws what the body throws.
+  //
+  // Both ways of the switch are inlined into the code that resumes and yields: where two stacks
+  // alternate, each return on the way up would be predicted to lead to the other one's caller.
   void require(CoroutineState expected) const;
-  void proceed();
+  [[gnu::always_inline]] void proceed() {
+    resumer_ = &os_thread_->running();
+    state_ = CoroutineState::running;
+    os_thread_->alternate_to(context_);
+    if (failure_ != nullptr) [[unlikely]]
+      throw_failure();
+  }
 
   // require_inside() throws std::logic_error unless it is this coroutine that is running. suspend()
   // then is the body's side: returns when resumed, throws ForcedUnwind when killed.
   void require_inside() const;
-  void suspend();
+  [[gnu::always_inline]] void suspend() {
+    if (!killed_) [[likely]] {
+      state_ = CoroutineState::suspended;
+      os_thread_->alternate_to(*resumer_);
+    }
+    if (killed_) [[unlikely]]
+      throw_killed();
+  }
 
   // kill() unwinds the body. What destructors on the way throw passes to the caller.
   void kill();
@@ -86,6 +102,8 @@ class EVCORO_API CoroutineFrame {
   void place_on(stacks::Stack& stack, std::byte* block) noexcept;
   static void enter(void* frame) noexcept;
   bool is_of_this_os_thread() const noexcept;
+  [[noreturn]] void throw_failure();
+  [[noreturn]] static void throw_killed();
 
   Context context_;
   Context* resumer_ = nullptr;
@@ -134,7 +152,7 @@ class BasicYield {
   // operator() hands value (nothing, if Out is void) to the resumer, and returns what the next
   // resume() brings.
   template <class... Value>
-  In operator()(Value&&... value) {
+  [[gnu::always_inline]] In operator()(Value&&... value) {
     static_assert(sizeof...(Value) == (std::is_void_v<Out> ? 0 : 1), "yield exactly what Out says");
     frame_.require_inside();
     frame_.out.emplace(std::forward<Value>(value)...);
@@ -223,11 +241,11 @@ class BasicCoroutine {
   // start() runs the function from its beginning, resume() from where it yielded, until it yields
   // or ends. Both throw what the function throws, and std::logic_error in any other state.
   template <class... Value>
-  Result start(Value&&... value) {
+  [[gnu::always_inline]] Result start(Value&&... value) {
     return run_from(CoroutineState::initial, std::forward<Value>(value)...);
   }
   template <class... Value>
-  Result resume(Value&&... value) {
+  [[gnu::always_inline]] Result resume(Value&&... value) {
     return run_from(CoroutineState::suspended, std::forward<Value>(value)...);
   }
 
@@ -245,7 +263,7 @@ class BasicCoroutine {
 
  private:
   template <class... Value>
-  Result run_from(CoroutineState state, Value&&... value) {
+  [[gnu::always_inline]] Result run_from(CoroutineState state, Value&&... value) {
     static_assert(sizeof...(Value) == (std::is_void_v<In> ? 0 : 1), "give exactly what In says");
     auto& frame = *frame_;  // the body may move this handle
     frame.require(state);

@@ -168,7 +168,7 @@ class OsThread {
 
   unsigned sanitized_switch(Context& from, Context& to, unsigned transfer) noexcept {
     sanitize_leave(from.sanitizer_, to.sanitizer_, false);
-    const unsigned received = evcoro_switch(&from.saved_stack_, to.saved_stack_, transfer);
+    const unsigned received = evcoro_switch_jump(&from.saved_stack_, to.saved_stack_, transfer);
     sanitize_arrive(from.sanitizer_);
     return received;
   }

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <stacks/export.hpp>
+
 namespace evcoro::corothread::detail {
 
 // EntryFunction is the first function on a fresh stack. It must not return, and no exception may
@@ -26,8 +28,9 @@ extern "C" {
 unsigned evcoro_switch(void** save_here, void* resume_here, unsigned transfer) noexcept;
 
 // evcoro_switch_jump() does the same, and is faster where two stacks alternate between two places,
-// slower where many switch in the same place. See switch_x86_64.S.
-unsigned evcoro_switch_jump(void** save_here, void* resume_here, unsigned transfer) noexcept;
+// slower where many switch in the same place. See switch_x86_64.S. Exported, for what is inlined.
+EVCORO_API unsigned evcoro_switch_jump(void** save_here, void* resume_here,
+                                       unsigned transfer) noexcept;
 
 // evcoro_switch_last() leaves the running stack for good. first(argument), unless null, runs on the
 // stack that continues, before it does, and may free the one that was left.

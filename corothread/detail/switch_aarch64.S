@@ -97,7 +97,6 @@ end_function evcoro_switch
 
 // evcoro_switch_jump is the same function: return predictors follow x30, which was just loaded.
     .globl evcoro_switch_jump
-    .hidden evcoro_switch_jump
     .type evcoro_switch_jump, %function
     .set evcoro_switch_jump, evcoro_switch
 

@@ -34,9 +34,11 @@
     .cfi_restore \register
     .endm
 
-    .macro begin_function name
+    .macro begin_function name, visibility=hidden
     .globl \name
+    .ifc \visibility, hidden
     .hidden \name
+    .endif
     .type \name, @function
     .p2align 5
 \name:
@@ -82,7 +84,7 @@ begin_function evcoro_switch
 end_function evcoro_switch
 
 // unsigned evcoro_switch_jump(void** save_here, void* resume_here, unsigned transfer): the same, see above.
-begin_function evcoro_switch_jump
+begin_function evcoro_switch_jump, default
     save_registers
     movl %edx, %eax
     movq %rsp, (%rdi)
