@@ -26,7 +26,7 @@ bool is_mixed(const struct event& event) noexcept {
 }  // namespace
 
 Descriptor::Descriptor(LoopCore& core, int descriptor) noexcept
-    : core_(&core), number_(descriptor), edges_(core.has_edges()) {
+    : edges_(core.has_edges()), number_(descriptor), core_(&core) {
   core.add_client(*this);
 }
 

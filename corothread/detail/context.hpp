@@ -63,7 +63,7 @@ class Context {
 
  private:
   friend class OsThread;
-  static constexpr std::size_t prefetched_lines = 10;
+  static constexpr std::size_t prefetched_lines = 18;
   void* saved_stack_ = nullptr;
   ExceptionGlobals exceptions_;  // this and the next: while suspended
   int error_number_ = 0;

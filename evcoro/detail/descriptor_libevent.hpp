@@ -18,7 +18,7 @@
 
 namespace evcoro::detail {
 
-class Descriptor : public LoopClient {
+class alignas(64) Descriptor : public LoopClient {
  public:
   enum class Direction { read, write };
 
@@ -114,12 +114,13 @@ class Descriptor : public LoopClient {
   void restore_levels() noexcept;
   short wanted() const noexcept;
 
-  LoopCore* core_;
-  int number_;
-  int references_ = 1;
+  // With what precedes, this fills the object's first cache line, but for the event.
   const bool edges_;  // the back end is edge-triggered
   bool registered_ = false;
   bool peer_closed_ = false;  // sticky: from then on an attempt is always worth it
+  int number_;
+  int references_ = 1;
+  LoopCore* core_;
   corothread::Task* reader_ = nullptr;
   corothread::Task* writer_ = nullptr;
   struct event event_;

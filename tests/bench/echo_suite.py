@@ -1,9 +1,10 @@
 """The echo suite: server CPU time and system calls per request, relative to raw epoll.
 
 In each round every server is started several times, all on the first CPU, each with a client of its
-own on the second; then they take short turns, while the others sleep: processes differ by where their
+own on the second; then they take turns, while the others sleep: processes differ by where their
 memory happens to lie, and the machine from second to second, both by more than what is looked for
-here. All servers have the same buffers; a client never sleeps while its requests are under way.
+here. A turn is long enough, after a warm-up, that what the others left in the caches doesn't count.
+All servers have the same buffers; a client never sleeps while its requests are under way.
 """
 
 import os
@@ -19,9 +20,10 @@ import report
 
 CONNECTIONS = (100, 1000)
 SIZE = 512  # bytes of a message
-STARTS = 5  # of each server in each round
-TURNS = 12  # of each server after each start
-TURN_REQUESTS = 2500
+STARTS = 2  # of each server in each round
+TURNS = 4  # of each server after each start
+WARMUP_REQUESTS = 5000
+TURN_REQUESTS = 15_000
 TRACED_REQUESTS = 20_000
 TRACED_CONNECTIONS = 10
 BUFFERS = (8192, SIZE)  # the second one tells nobody whether more is to come
@@ -124,7 +126,7 @@ def _cpu_round(build, servers, connections):
                        for server in random.sample(servers, len(servers))}
             for _ in range(TURNS):
                 for server in random.sample(servers, len(servers)):
-                    turns[server].append(matches[server].play(2 * connections, TURN_REQUESTS))
+                    turns[server].append(matches[server].play(WARMUP_REQUESTS, TURN_REQUESTS))
     return turns
 
 
