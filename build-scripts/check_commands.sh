@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Checks that the commands of the README that are no tests work: the server's, and the benchmarks',
+# whose figures go to a file for other programs.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+build-scripts/run.sh --help | grep -q -- '--echo-port' || die "run.sh --help doesn't list the options"
+
+figures=build/check_commands.json
+quietly build/check_commands.log build-scripts/bench.sh --rounds 5 --json "$figures" spawn
+python3 - "$figures" <<'PYTHON' || die "$figures is not what bench.sh promises"
+import json, sys
+
+rows = json.load(open(sys.argv[1], encoding="utf-8"))
+assert rows, "no rows"
+for row in rows:
+    assert list(row) == ["suite", "case", "metric", "value", "unit", "baseline", "ratio"], row
+    assert row["value"] > 0 and row["ratio"] > 0, row
+PYTHON
+echo "commands: run.sh and bench.sh"
