@@ -22,9 +22,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long ~Loop lets cancelled threads run that keep each other ready.
-constexpr auto patience = 1s;
-
 // Counts the forks between the first process that made a loop and this one.
 std::atomic<int> process_generation{0};
 
@@ -62,12 +59,6 @@ timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
 }
 
 }  // namespace
-
-// EndWaiter is a thread that waits in shutdown() for others to end.
-struct LoopCore::EndWaiter : stacks::ListLink {
-  explicit EndWaiter(corothread::Task& waiting) noexcept : task(waiting) {}
-  corothread::Task& task;
-};
 
 // Alarm ends a pass at its deadline. While it is set, a post ends the pass, too.
 class LoopCore::Alarm {
@@ -316,135 +307,6 @@ bool LoopCore::pass(Timeout timeout) {
   const bool ran = run_base(timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
   if (stopped_) stop_requested_ = true;
   return ran;
-}
-
-// Runs ready threads without polling: all that can be done inside a callback of the base.
-void LoopCore::drive_directly(TimePoint deadline) noexcept {
-  while (scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
-}
-
-bool LoopCore::drive_until_ended(const corothread::Task& task) {
-  const TimePoint deadline = now() + patience;
-  while (!task.has_ended() && scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
-  while (!task.has_ended() && !is_dispatching() && pass(never)) {
-  }
-  return task.has_ended();
-}
-
-// --- the end ---
-
-void LoopCore::cancel_all(const corothread::Task* except) noexcept {
-  scheduler_.for_each_live_task([&](corothread::Task& task) {
-    if (&task != except) scheduler_.cancel(task, CancelReason::shutdown);
-  });
-}
-
-bool LoopCore::wait_for_others(corothread::Task& self, TimePoint deadline) noexcept {
-  EndWaiter waiter{self};
-  end_waiters_.push_back(waiter);
-  self.shield();  // a cancelled thread can end its loop, too
-  const auto how = corothread::Scheduler::park(deadline, {"shutdown"});
-  self.unshield();
-  return how == corothread::Wake::ready;
-}
-
-void LoopCore::wake_end_waiters() noexcept {
-  end_waiters_.for_each(
-      [&](EndWaiter& waiter) { scheduler_.wake(waiter.task, corothread::Wake::ready); });
-}
-
-bool LoopCore::is_ending_others(const corothread::Task& task) const noexcept {
-  bool is = false;
-  end_waiters_.for_each([&](const EndWaiter& waiter) { is |= &waiter.task == &task; });
-  return is;
-}
-
-std::size_t LoopCore::threads_in_shutdown() const noexcept {
-  std::size_t count = 0;
-  end_waiters_.for_each([&](const EndWaiter&) { ++count; });
-  return count;
-}
-
-std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
-  require_own_process("Loop::shutdown");
-  const TimePoint deadline = timeout.deadline();
-  corothread::Task* const self = corothread::Scheduler::current() == &scheduler_
-                                     ? corothread::Scheduler::current_task()
-                                     : nullptr;
-  const std::size_t remaining = self != nullptr ? 1 : 0;
-  const Counted counted{shutdowns_};
-  clients_.for_each([](LoopClient& client) { client.on_shutdown(); });
-  cancel_all(self);
-  wake_end_waiters();  // threads that are in here don't wait for each other
-  while (scheduler_.live_tasks() > remaining + threads_in_shutdown() && now() < deadline) {
-    if (self != nullptr) {
-      if (!wait_for_others(*self, deadline)) break;
-    } else if (is_dispatching() || !pass(deadline)) {
-      drive_directly(deadline);
-      break;
-    }
-  }
-  if (stop_requested_) notify();
-  return threads(self);
-}
-
-void LoopCore::end_threads() noexcept {
-  if (corothread::Scheduler::current() == &scheduler_) {
-    stacks::misuse(
-        "a Loop was destroyed by a thread of its own; stop() it, and destroy it outside");
-  }
-  if (callbacks != 0) {
-    stacks::misuse(
-        "a Loop was destroyed by a function that it called (posted, or an acceptor's); stop() it, "
-        "and destroy it outside");
-  }
-  if (owns_base_ && is_dispatching()) {
-    stacks::misuse("a Loop was destroyed by a callback of its own event_base; stop() it before");
-  }
-  const Counted counted{shutdowns_};
-  cancel_all(nullptr);
-  drive_directly(now() + patience);
-  if (scheduler_.live_tasks() == 0) return;
-  for (const ThreadInfo& each : threads()) {
-    stacks::ReportLine{} << "evcoro: a Loop was destroyed, and this thread does not stop: '"
-                         << each.name << "' (id " << each.id << "), spawned at " << each.spawned_at
-                         << ", " << to_string(each.state) << " " << each.wait_reason << "\n"
-                         << stacks::ReportLine::send;
-  }
-  stacks::misuse(
-      "a Loop was destroyed with threads that do not stop; call Loop::shutdown() before");
-}
-
-std::vector<ThreadInfo> LoopCore::threads(const corothread::Task* except) const {
-  std::vector<ThreadInfo> result;
-  scheduler_.for_each_live_task([&](const corothread::Task& task) {
-    if (&task == except || (except != nullptr && is_ending_others(task))) return;
-    result.push_back(static_cast<const ThreadTask&>(task).describe());
-  });
-  return result;
-}
-
-void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) noexcept try {
-  if (exception_handler) {
-    const Loop::ExceptionHandler handler = exception_handler;  // which may set another
-    handler(thread, std::move(exception));
-    return;
-  }
-  std::string what = "an exception that is no std::exception";
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& error) {
-    what = error.what();
-  } catch (...) {
-  }
-  std::string who = "'" + thread.name + "'";
-  if (thread.id != 0) {
-    who = "thread " + who + " (id " + std::to_string(thread.id) + "), spawned at " +
-          thread.spawned_at + ",";
-  }
-  stacks::report("evcoro: " + who + " ended with an exception: " + what + "\n");
-} catch (...) {
-  stacks::misuse("a loop's exception handler threw; it must not");
 }
 
 }  // namespace evcoro::detail
