@@ -270,8 +270,6 @@ void Scheduler::expire() noexcept {
   settle_wake_up();
 }
 
-// Asks for another wake-up if the one that was asked for comes much too early, or would find
-// nothing.
 void Scheduler::settle_wake_up() noexcept {
   const TimePoint next = wheel_.next_deadline();
   const bool barely_early = wake_up_ < next && next != never && next - wake_up_slack < wake_up_;

@@ -84,6 +84,10 @@ class EVCORO_API Scheduler {
   void disarm(TimerNode& timer) noexcept { wheel_.disarm(timer); }
   TimePoint now() const noexcept { return controller_.now(); }
 
+  // settle_wake_up() asks the loop for another wake-up if the one that was asked for comes much too
+  // early, or would find nothing. drain() and expire() end with it.
+  void settle_wake_up() noexcept;
+
   // drain() runs ready tasks; the loop calls it, never a task. See LoopController.
   void drain() noexcept;
 
@@ -112,7 +116,6 @@ class EVCORO_API Scheduler {
   Wake yield_slowly(Task& task) noexcept;
   [[noreturn]] void finish(Task& task) noexcept;
   static void reap(void* task) noexcept;
-  void settle_wake_up() noexcept;
 
   Task* first_ready_ = nullptr;
   Task* last_ready_ = nullptr;

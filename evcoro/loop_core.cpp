@@ -1,8 +1,10 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -52,25 +54,34 @@ event_base* make_base() {
       ": the loop is running already; call it outside its threads and callbacks");
 }
 
-timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
-  const auto rounded =
-      std::chrono::ceil<std::chrono::microseconds>(std::max(duration, 0ns)).count();
-  return {.tv_sec = rounded / 1'000'000, .tv_usec = rounded % 1'000'000};
+itimerspec expiring_at(TimePoint deadline) noexcept {
+  itimerspec expiry{};
+  if (deadline == never) return expiry;  // all zero: none
+  const auto since_epoch = std::max(deadline.time_since_epoch(), TimePoint::duration{1ns}).count();
+  expiry.it_value = {.tv_sec = since_epoch / 1'000'000'000, .tv_nsec = since_epoch % 1'000'000'000};
+  return expiry;
+}
+
+// read_counter() makes an eventfd or timerfd unreadable again.
+void read_counter(int descriptor) noexcept {
+  std::uint64_t count = 0;
+  while (::read(descriptor, &count, sizeof count) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace
 
 // Alarm ends a pass at its deadline. While it is set, a post ends the pass, too.
-class LoopCore::Alarm {
+class LoopCore::Alarm : private corothread::TimerNode {
  public:
-  Alarm(LoopCore& core, TimePoint deadline) noexcept : core_(core) {
-    event_assign(
-        &event_, core.base_, -1, 0, [](evutil_socket_t, short, void*) {}, nullptr);
-    core.add_timer(event_, deadline);
-    core.hold();
+  Alarm(LoopCore& core, TimePoint deadline) noexcept
+      : TimerNode([](TimerNode&) noexcept {}), core_(core) {
+    core_.scheduler_.arm(*this, deadline);
+    core_.hold();
   }
   ~Alarm() {
-    event_del(&event_);
+    core_.scheduler_.disarm(*this);
+    core_.scheduler_.settle_wake_up();
     core_.release();
   }
   Alarm(const Alarm&) = delete;
@@ -78,7 +89,6 @@ class LoopCore::Alarm {
 
  private:
   LoopCore& core_;
-  struct event event_;
 };
 
 LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
@@ -93,14 +103,18 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
                           ? FD_SETSIZE
                           : std::numeric_limits<int>::max();
   wake_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (wake_descriptor_ < 0) {
+  timer_descriptor_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (wake_descriptor_ < 0 || timer_descriptor_ < 0) {
     const std::error_code error = system_error();
+    if (wake_descriptor_ >= 0) ::close(wake_descriptor_);
     if (owns_base_) event_base_free(base_);
-    throw std::system_error(error, "Loop: eventfd");
+    throw std::system_error(error, "Loop: eventfd or timerfd");
   }
   event_assign(&drain_event_, base_, -1, 0, on_drain, this);
   event_assign(&later_event_, base_, -1, 0, on_drain, this);
-  event_assign(&timer_event_, base_, -1, 0, on_timer, this);
+  event_assign(&timer_event_, base_, timer_descriptor_, EV_READ | EV_PERSIST, on_timer, this);
+  timer_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;  // see add_wake_event()
+  event_add(&timer_event_, nullptr);
   add_wake_event(false);
 }
 
@@ -113,6 +127,7 @@ LoopCore::~LoopCore() {
     event_del(each);
   if (owns_base_) event_base_free(base_);
   ::close(wake_descriptor_);
+  ::close(timer_descriptor_);
   while (Posted* each = posted_.exchange(nullptr)) {  // destroying one may post another
     while (each != nullptr) delete std::exchange(each, each->next);
   }
@@ -131,25 +146,18 @@ void LoopCore::request_drain_after_poll() noexcept {
   event_add(&later_event_, &at_once);
 }
 
+// A timer of the kernel's, since libevent's are as coarse as its clock, by up to 4 ms.
 void LoopCore::set_wake_up(TimePoint deadline) noexcept {
-  if (deadline == never) {
-    event_del(&timer_event_);
-  } else {
-    add_timer(timer_event_, deadline);
-  }
-}
-
-void LoopCore::add_timer(struct event& event, TimePoint deadline) noexcept {
-  // libevent adds to the time that it has cached at the beginning of this pass.
-  event_base_update_cache_time(base_);
-  const timeval duration = to_timeval(deadline - now());
-  event_add(&event, &duration);
+  if (is_foreign()) return;  // it is the parent's, too
+  const itimerspec expiry = expiring_at(deadline);
+  ::timerfd_settime(timer_descriptor_, TFD_TIMER_ABSTIME, &expiry, nullptr);
 }
 
 void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
   if (core.is_foreign()) [[unlikely]]
     return;  // a child process dispatches the base: what it finds here is the parent's
+  if (std::exchange(core.timer_is_due_, false)) core.scheduler_.expire();
   core.scheduler_.drain();
   if (core.is_foreign()) [[unlikely]] {
     stacks::misuse(
@@ -159,9 +167,16 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   core.settle();
 }
 
-void LoopCore::on_timer(evutil_socket_t, short, void* self) noexcept {
+void LoopCore::on_timer(evutil_socket_t descriptor, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
-  if (!core.is_foreign()) core.scheduler_.expire();
+  if (core.is_foreign()) [[unlikely]] {
+    event_del(&core.timer_event_);
+    return;
+  }
+  read_counter(descriptor);
+  // After what else this pass has found: data that came with the deadline wins.
+  core.timer_is_due_ = true;
+  core.request_drain();
 }
 
 // --- other OS threads' wishes ---
@@ -179,9 +194,7 @@ void LoopCore::on_wake(evutil_socket_t descriptor, short, void* self) noexcept {
     event_del(&core.wake_event_);
     return;
   }
-  std::uint64_t count = 0;
-  while (::read(descriptor, &count, sizeof count) < 0 && errno == EINTR) {
-  }
+  read_counter(descriptor);
   core.notified_ = false;  // before looking: what comes from now on notifies anew
   core.run_posted();
   if (core.stop_requested_.exchange(false)) {

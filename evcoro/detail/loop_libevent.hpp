@@ -4,7 +4,7 @@
 //   a descriptor is ready  -->   Descriptor::on_event     -->    wake(task)
 //                                request_drain            <--    (the first wake of a pass)
 //   drain_event_, same pass -->  on_drain                 -->    drain(): runs all ready tasks
-//   timer_event_           -->   on_timer                 -->    expire()
+//   timer_event_ (timerfd) -->   on_timer, on_drain       -->    expire(), before drain()
 //   wake_event_ (eventfd)  -->   on_wake: posts, stop
 //
 // Four events a loop, whatever the number of its threads.
@@ -119,7 +119,6 @@ class LoopCore final : public corothread::LoopController {
 
   bool run_base(int flags);
   bool pass(Timeout timeout);
-  void add_timer(struct event& event, TimePoint deadline) noexcept;
   bool is_dispatching() const noexcept;
   void notify() noexcept;
   void run_posted() noexcept;
@@ -142,12 +141,14 @@ class LoopCore final : public corothread::LoopController {
 
   struct event drain_event_;  // activated by hand: drain in this pass
   struct event later_event_;  // zero timeout: drain after the next poll
-  struct event timer_event_;  // the earliest deadline
+  struct event timer_event_;  // the timerfd: the earliest deadline
   struct event wake_event_;   // the eventfd
   int wake_descriptor_ = -1;
+  int timer_descriptor_ = -1;
   std::atomic<Posted*> posted_{nullptr};  // newest first
   std::atomic<bool> notified_{false};     // the eventfd is readable, or about to be
   std::atomic<bool> stop_requested_{false};
+  bool timer_is_due_ = false;
   bool stopped_ = false;           // a stop was carried out
   bool keeps_base_alive_ = false;  // wake_event_ counts as pending
   int shutdowns_ = 0;              // shutdown()s that are under way

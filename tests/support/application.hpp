@@ -8,6 +8,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <sys/timerfd.h>
 
 #include <chrono>
 #include <functional>
@@ -51,12 +52,15 @@ inline int count_events(event_base* base) {
   return event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE);
 }
 
-// count_wake_ups() counts the events that would end base's next wait by themselves: timeouts, and
-// what is active already.
+// count_wake_ups() counts the events that would end base's next wait by themselves: timeouts,
+// timerfds that are set, and what is active already.
 inline int count_wake_ups(event_base* base) {
   int count = 0;
   const auto visit = [](const event_base*, const event* event, void* argument) {
-    if (event_pending(event, EV_TIMEOUT, nullptr) != 0) ++*static_cast<int*>(argument);
+    itimerspec expiry{};
+    const bool is_set = ::timerfd_gettime(event_get_fd(event), &expiry) == 0 &&
+                        (expiry.it_value.tv_sec != 0 || expiry.it_value.tv_nsec != 0);
+    if (is_set || event_pending(event, EV_TIMEOUT, nullptr) != 0) ++*static_cast<int*>(argument);
     return 0;
   };
   event_base_foreach_event(base, visit, &count);
