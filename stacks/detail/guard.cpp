@@ -1,9 +1,11 @@
 #include <stacks/detail/guard.hpp>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 
 #include <stacks/stack_pool.hpp>
 
@@ -14,11 +16,11 @@
 namespace evcoro::stacks::detail {
 namespace {
 
-// A guarded page can't be read by the kernel either: access(2), given it as a path, must fail with
-// EFAULT. (Unguarded it holds the empty path, which does not exist.) That takes no descriptor, of
-// which there may be none left.
-bool page_is_guarded(const void* page) noexcept {
-  return ::access(static_cast<const char*>(page), F_OK) != 0 && errno == EFAULT;
+// The kernel can't write to a guarded page either: a system call that is to must fail with EFAULT.
+// This one takes no descriptor, of which there may be none left. (The function of libc might not
+// call the kernel.)
+bool page_is_guarded(void* page) noexcept {
+  return ::syscall(SYS_clock_getres, CLOCK_MONOTONIC, page) != 0 && errno == EFAULT;
 }
 
 bool probe_guard_markers() noexcept {

@@ -10,7 +10,7 @@ namespace evcoro::stacks::detail {
 std::size_t page_size() noexcept;
 
 // has_guard_markers() says whether madvise(MADV_GUARD_INSTALL) guards: probed once per process by
-// letting the kernel read a guarded page, since emulators accept the call and guard nothing.
+// letting the kernel write to a guarded page, since emulators accept the call and guard nothing.
 bool has_guard_markers() noexcept;
 
 // install_guard() makes [address, address + size) fault on any access. With markers it costs no
