@@ -27,6 +27,10 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+void skip_on_valgrind() {
+  if (support::running_on_valgrind()) support::skip("Valgrind has a limit of its own");
+}
+
 }  // namespace
 
 TEST_CASE("the echo server prints its options") {
@@ -95,6 +99,7 @@ TEST_CASE("an address with a port is refused, with the option for that") {
 }
 
 TEST_CASE("more stacks than descriptors are said to be") {
+  skip_on_valgrind();
   Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0", "--stacks", "500"}, {.set_up = [] {
                    const rlimit few{128, 128};
                    ::setrlimit(RLIMIT_NOFILE, &few);
@@ -107,6 +112,7 @@ TEST_CASE("more stacks than descriptors are said to be") {
 }
 
 TEST_CASE("the limit of descriptors is raised as far as the stacks need") {
+  skip_on_valgrind();
   Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0", "--stacks", "100"}, {.set_up = [] {
                    const rlimit low{64, 256};
                    ::setrlimit(RLIMIT_NOFILE, &low);

@@ -129,11 +129,11 @@ class Program {
     ::_exit(126);
   }
 
-  // The command that programs run under, like the tests: EVCORO_TEST_LAUNCHER, a list of CMake's.
+  // The command that programs run under, like the tests.
   static Arguments launcher() {
     Arguments words;
     std::istringstream list{EVCORO_TEST_LAUNCHER};
-    for (std::string word; std::getline(list, word, ';');) words.push_back(word);
+    for (std::string word; list >> word;) words.push_back(word);
     return words;
   }
 

@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <optional>
 #include <vector>
 
 #include <support/acceptor.hpp>
@@ -56,6 +57,30 @@ void warm_up(Loop& loop) {
 // Valgrind has a limit of its own: accept(2) succeeds, and what it brought is closed.
 void skip_on_valgrind() {
   if (support::running_on_valgrind()) support::skip("Valgrind doesn't run out in accept(2)");
+}
+
+// Lets an acceptor and, behind it, a thread wait for the only stack, which becomes free when there
+// are no descriptors, if so wanted. Returns whether the thread has got it then.
+bool thread_gets_stack(Loop& loop, stacks::StackPool& connections, bool without_descriptors) {
+  REQUIRE(support::eventually([&] { return connections.available() == 1; }));
+  const SpawnOptions on_connections{.stacks = &connections};
+  TcpAcceptor acceptor{loop, support::loopback(), support::echo, {.stacks = &connections}};
+  Thread holder = loop.spawn(on_connections, [] { return this_thread::sleep_for(1h); }).value();
+  RawSocket client = RawSocket::connected_to(acceptor.local_address());
+  REQUIRE(!this_thread::sleep_for(1ms));  // the acceptor sees that it has no stack
+  Thread spawner = loop.spawn([&] {
+                         auto thread = loop.spawn_wait(on_connections, [] {});
+                         if (thread) static_cast<void>(thread->join());
+                       })
+                       .value();
+  REQUIRE(support::until_parked(spawner));
+  REQUIRE(spawner.info().wait_reason == "a stack");
+  if (!without_descriptors) client.close();
+  std::optional<NoDescriptorsLeft> none;
+  if (without_descriptors) none.emplace();
+  holder.request_stop();
+  static_cast<void>(holder.join());
+  return support::eventually([&] { return spawner.has_ended(); });
 }
 
 }  // namespace
@@ -124,5 +149,35 @@ TEST_CASE_METHOD(support::LoopFixture,
     }
     REQUIRE(drained == std::errc::timed_out);
     REQUIRE(!acceptor.is_open());
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "out of descriptors, an acceptor passes a stack on to a thread that waits") {
+  skip_on_valgrind();
+  stacks::StackPool connections{support::connection_stacks(1)};
+  in_thread([&] {
+    REQUIRE(thread_gets_stack(*loop, connections, false));  // warms up
+    REQUIRE(thread_gets_stack(*loop, connections, true));
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "without the memory for stacks, clients wait in the backlog") {
+  stacks::StackPool connections{{.capacity = 4,
+                                 .stack_size = SIZE_MAX / 8,
+                                 .allocation = stacks::StackPool::Allocation::on_demand}};
+  in_thread([&] {
+    TcpAcceptor acceptor{*loop, support::loopback(), support::echo, {.stacks = &connections}};
+    std::vector<RawSocket> clients;
+    for (int i = 0; i < 3; ++i)
+      clients.push_back(RawSocket::connected_to(acceptor.local_address()));
+    REQUIRE(!this_thread::sleep_for(20ms));
+    REQUIRE(acceptor.counters().waiting == 3);
+    REQUIRE(acceptor.counters().refused == 0);
+    for (const RawSocket& each : clients) REQUIRE(!support::has_ended(each));
+    acceptor.close();
+    REQUIRE(acceptor.counters().refused == 3);
+    for (const RawSocket& each : clients) REQUIRE(support::has_ended(each));
   });
 }

@@ -43,6 +43,13 @@ std::string what_is_thrown(const std::function<void()>& body) {
   return "nothing";
 }
 
+// Tells the client SO_RCVBUF, SO_SNDBUF and TCP_NODELAY of its connection.
+void tell_options(Socket& socket) {
+  static_cast<void>(socket.send(std::to_string(*socket.option(SOL_SOCKET, SO_RCVBUF)) + " " +
+                                std::to_string(*socket.option(SOL_SOCKET, SO_SNDBUF)) + " " +
+                                std::to_string(*socket.option(IPPROTO_TCP, TCP_NODELAY))));
+}
+
 }  // namespace
 
 TEST_CASE_METHOD(support::LoopFixture, "an acceptor listens on IPv6") {
@@ -155,17 +162,13 @@ TEST_CASE_METHOD(support::LoopFixture, "a port can be used again at once") {
 TEST_CASE_METHOD(support::LoopFixture,
                  "connections have the buffer sizes that the options say, and TCP_NODELAY") {
   in_thread([&] {
-    std::string told;
-    TcpAcceptor acceptor{*loop,
-                         support::loopback(),
-                         [&](Socket& socket) {
-                           told = std::to_string(*socket.option(SOL_SOCKET, SO_RCVBUF)) + " " +
-                                  std::to_string(*socket.option(SOL_SOCKET, SO_SNDBUF)) + " " +
-                                  std::to_string(*socket.option(IPPROTO_TCP, TCP_NODELAY));
-                         },
-                         {.receive_buffer = 20'000, .send_buffer = 30'000}};
-    REQUIRE(support::reply(RawSocket::connected_to(acceptor.local_address()), 1).empty());
-    REQUIRE(told == "40000 60000 1");  // the kernel doubles them
+    const TcpAcceptor::Options options{.receive_buffer = 20'000, .send_buffer = 30'000};
+    TcpAcceptor acceptor{*loop, support::loopback(), tell_options, options};
+    TcpAcceptor taken_over{*loop, Listener{}.release(), tell_options, options};
+    for (const TcpAcceptor* const each : {&acceptor, &taken_over}) {
+      const RawSocket client = RawSocket::connected_to(each->local_address());
+      REQUIRE(support::reply(client, 100) == "40000 60000 1");  // the kernel doubles them
+    }
   });
 }
 

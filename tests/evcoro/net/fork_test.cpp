@@ -1,9 +1,12 @@
 // A child process has its parent's descriptors and a copy of its memory, and must edit neither the
 // parent's epoll set nor its backlog.
+#include <cstdio>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include <support/acceptor.hpp>
+#include <support/contains.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -61,5 +64,33 @@ TEST_CASE_METHOD(support::LoopFixture,
     REQUIRE(support::is_served(RawSocket::connected_to(acceptor->local_address())));
     std::thread{[&] { loop->post([&] { acceptor->close(); }); }}.join();
     REQUIRE(support::eventually([&] { return !acceptor->is_open(); }));
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a child process can't make an acceptor on its parent's loop") {
+  const auto ended = support::in_child([&] {
+    try {
+      const TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
+      std::puts("no exception");
+    } catch (const std::logic_error& error) {
+      std::puts(error.what());
+    }
+  });
+  REQUIRE(ended.status == 0);
+  REQUIRE_THAT(ended.output,
+               support::contains("TcpAcceptor: this loop belongs to the parent process"));
+  REQUIRE(loop->run() == Loop::End::idle);
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a child process can't wait for a socket of its parent's loop") {
+  in_thread([&] {
+    auto [socket, peer] = support::connected_pair(*loop);
+    const auto ended = support::in_child([&, &socket = socket] {
+      std::puts(support::receive(socket).error == Errc::parents_loop ? "named" : "not named");
+    });
+    REQUIRE(ended.output == "named\n");
+    REQUIRE(support::ping_pong(socket, peer));
   });
 }

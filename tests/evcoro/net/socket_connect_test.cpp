@@ -16,6 +16,7 @@ namespace {
 class BlackHole {
  public:
   Address address() const { return listener_.address(); }
+  void close() { listener_.close(); }  // from now on it refuses, when it is asked again
 
  private:
   Listener listener_{AF_INET, 0};
@@ -100,6 +101,43 @@ TEST_CASE_METHOD(support::LoopFixture, "an operation on a socket whose connect w
     REQUIRE(socket.send("x", support::long_time).error);
     const auto in = support::receive(socket);
     REQUIRE((in.error || in.text.empty()));
+  });
+}
+
+// Whoever asks first gets the refusal; the connect must not wait for it any further.
+TEST_CASE_METHOD(support::LoopFixture, "a refusal that a reader learns of first ends the connect") {
+  in_thread([&] {
+    const ClosedPort port;
+    Socket socket = Socket::open(AF_INET).value();
+    Thread connecting =
+        loop->spawn([&] { return Outcome{socket.connect(port.address(), never)}; }).value();
+    Thread reader = loop->spawn([&] { return support::receive(socket); }).value();
+    REQUIRE(connecting.join(support::long_time).value().error);
+    REQUIRE(reader.join().value().error == std::errc::connection_refused);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a refusal ends a connect and a recv that wait at once") {
+  in_thread([&] {
+    BlackHole hole;
+    Socket socket = Socket::open(AF_INET).value();
+    Thread connecting =
+        loop->spawn([&] { return Outcome{socket.connect(hole.address(), never)}; }).value();
+    Thread reader = loop->spawn([&] { return support::receive(socket, 10, never); }).value();
+    REQUIRE(support::until_parked(connecting));
+    REQUIRE(support::until_parked(reader));
+    hole.close();
+    REQUIRE(connecting.join(support::long_time).value().error);
+    REQUIRE(reader.join(support::long_time).value().error);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "connect to an address of no family does not disconnect") {
+  in_thread([&] {
+    auto [socket, peer] = support::connected_pair(*loop);
+    REQUIRE(socket.connect(Address{}) == std::errc::address_family_not_supported);
+    REQUIRE(support::ping_pong(socket, peer));
+    REQUIRE(connect(Address{}).error() == std::errc::address_family_not_supported);
   });
 }
 

@@ -76,3 +76,20 @@ TEST_CASE_METHOD(support::LoopFixture,
     writer.join().value();
   });
 }
+
+// The kernel reports a reset once, to whoever asks first, and says end of file from then on.
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a reset that the writer learns of first is no end of file for the reader") {
+  in_thread([&] {
+    for (int i = 0; i < 20; ++i) {
+      auto [socket, peer] = support::connected_pair(*loop);
+      Thread reader =
+          loop->spawn([&, &socket = socket] { return support::receive(socket); }).value();
+      REQUIRE(support::until_parked(reader));
+      peer.reset();
+      const IoResult out = socket.send("x", no_wait);  // before the loop polls
+      if (out.error) REQUIRE(out.error == std::errc::connection_reset);
+      REQUIRE(reader.join().value().error == std::errc::connection_reset);
+    }
+  });
+}

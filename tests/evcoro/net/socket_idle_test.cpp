@@ -113,6 +113,41 @@ TEST_CASE_METHOD(support::LoopFixture, "the idle timeout can be turned off again
   });
 }
 
+TEST_CASE_METHOD(support::LoopFixture,
+                 "an idle timeout that is turned off lets a thread that waits wait on") {
+  in_thread([&] {
+    auto [socket, peer] = connected_pair(*loop);
+    socket.set_idle_timeout(100ms);
+    Thread reader =
+        loop->spawn([&, &socket = socket] { return receive(socket, 10, never); }).value();
+    REQUIRE(!this_thread::yield());
+    REQUIRE(reader.info().state == TaskState::parked);
+    socket.set_idle_timeout(never);
+    REQUIRE(!this_thread::sleep_for(150ms));
+    REQUIRE(!reader.has_ended());
+    peer.send("x");
+    REQUIRE(reader.join().value().text == "x");
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "an idle timeout that is turned on holds for threads that wait already") {
+  in_thread([&] {
+    auto [socket, peer] = connected_pair(*loop);
+    support::fill(socket);
+    Thread reader =
+        loop->spawn([&, &socket = socket] { return receive(socket, 10, never); }).value();
+    Thread writer = loop->spawn([&, &socket = socket] { return socket.send("x", never); }).value();
+    REQUIRE(support::until_parked(reader));
+    REQUIRE(support::until_parked(writer));
+    const auto begin = Clock::now();
+    socket.set_idle_timeout(30ms);
+    REQUIRE(reader.join(support::long_time).value().error == std::errc::timed_out);
+    REQUIRE(writer.join(support::long_time).value().error == std::errc::timed_out);
+    REQUIRE(Clock::now() - begin >= 30ms);
+  });
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "the longest idle timeout is as good as none") {
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);

@@ -1,3 +1,5 @@
+#include <sys/ioctl.h>
+
 #include <array>
 
 #include <support/loop_fixture.hpp>
@@ -66,6 +68,30 @@ TEST_CASE_METHOD(support::LoopFixture, "recv passes flags on") {
     REQUIRE(receive(socket).text == "hello");
     std::array<std::byte, 16> buffer;
     REQUIRE(socket.recv(buffer, never, MSG_DONTWAIT).error);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "recv with MSG_WAITALL fills the buffer from many pieces") {
+  in_thread([&] {
+    auto [socket, peer] = connected_pair(*loop);
+    std::string buffer(12, '\0');
+    Thread reader = loop->spawn([&, &socket = socket] {
+                          const auto bytes = std::as_writable_bytes(std::span{buffer});
+                          return socket.recv(bytes, support::long_time, MSG_WAITALL).count;
+                        })
+                        .value();
+    for (const char* const piece : {"in ", "three ", "pi"}) {
+      peer.send(piece);
+      REQUIRE(support::eventually([&, &socket = socket] {  // it is taken
+        int left = 0;
+        return ::ioctl(socket.native_handle(), FIONREAD, &left) == 0 && left == 0;
+      }));
+      REQUIRE(support::until_parked(reader));
+    }
+    peer.send("eces");
+    REQUIRE(reader.join().value() == 12);
+    REQUIRE(buffer == "in three pie");
+    REQUIRE(receive(socket).text == "ces");
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include <support/loop_fixture.hpp>
 #include <support/network.hpp>
+#include <support/system_calls.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -71,5 +72,35 @@ TEST_CASE_METHOD(support::LoopFixture, "signals interrupt no wait") {
       peer.send("x", 0);
       REQUIRE(support::receive(socket).text == "x");
     }
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a recv and a send that a signal interrupts are repeated") {
+  support::require_interposition();
+  in_thread([&] {
+    auto [socket, peer] = support::connected_pair(*loop);
+    peer.send("hello");
+    support::calls.receive = {.failures = 1, .error = EINTR};
+    REQUIRE(support::receive(socket, 5).text == "hello");
+    REQUIRE(support::calls.receive.count == 2);
+    support::calls.send = {.failures = 1, .error = EINTR};
+    const IoResult out = socket.send("reply");
+    REQUIRE(!out.error);
+    REQUIRE(out.count == 5);
+    REQUIRE(support::calls.send.count == 2);
+    REQUIRE(peer.recv_all(5) == "reply");
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a connect that a signal interrupts goes on") {
+  support::require_interposition();
+  in_thread([] {
+    const support::Listener listener;
+    Socket socket = Socket::open(AF_INET).value();
+    support::calls.connect = {.failures = 1, .error = EINTR};
+    REQUIRE(!socket.connect(listener.address(), support::long_time));
+    REQUIRE(support::calls.connect.failures == 0);
+    support::RawSocket peer = listener.accept();
+    REQUIRE(support::ping_pong(socket, peer));
   });
 }

@@ -1,55 +1,51 @@
-// The system calls of a quiet ping-pong. Those of the library arrive at the definitions below, as
-// they are those of the executable.
+// The system calls of a quiet ping-pong, and the definitions at which those of the library arrive.
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <support/loop_fixture.hpp>
 #include <support/network.hpp>
-
-#include <corothread/detail/sanitizers.hpp>
+#include <support/system_calls.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
+using support::calls;
 
-namespace {
-
-struct Calls {
-  int received = 0;  // recv and recvmsg
-  int sent = 0;
-  int options = 0;   // setsockopt
-  int controls = 0;  // epoll_ctl
-};
-Calls calls;
-
-}  // namespace
-
-// The sanitizers have definitions of their own, which matter to them.
 #if !defined(EVCORO_SANITIZED)
 extern "C" {
 
+int accept4(int descriptor, sockaddr* address, socklen_t* size, int flags) {
+  if (calls.accept.fails()) return -1;
+  return static_cast<int>(::syscall(SYS_accept4, descriptor, address, size, flags));
+}
+
+int connect(int descriptor, const sockaddr* address, socklen_t size) {
+  const auto result = static_cast<int>(::syscall(SYS_connect, descriptor, address, size));
+  return calls.connect.fails() ? -1 : result;
+}
+
 ssize_t recv(int descriptor, void* buffer, std::size_t size, int flags) {
-  ++calls.received;
+  if (calls.receive.fails()) return -1;
   return ::syscall(SYS_recvfrom, descriptor, buffer, size, flags, nullptr, nullptr);
 }
 
 ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
-  ++calls.received;
+  if (calls.receive.fails()) return -1;
   return ::syscall(SYS_recvmsg, descriptor, message, flags);
 }
 
 ssize_t send(int descriptor, const void* buffer, std::size_t size, int flags) {
-  ++calls.sent;
+  if (calls.send.fails()) return -1;
   return ::syscall(SYS_sendto, descriptor, buffer, size, flags, nullptr, 0);
 }
 
 int setsockopt(int descriptor, int level, int name, const void* value, socklen_t size) noexcept {
-  ++calls.options;
+  if (calls.set_option.fails()) return -1;
   return static_cast<int>(::syscall(SYS_setsockopt, descriptor, level, name, value, size));
 }
 
 int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
-  ++calls.controls;
+  if (calls.control.fails()) return -1;
   return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, descriptor, event));
 }
 
@@ -70,7 +66,8 @@ void serve(Socket& socket, std::size_t buffer_size, Timeout timeout) {
 
 // The calls of an echo server that gets messages of a size into a buffer of another. Those of its
 // client, which are raw ones, are not counted.
-Calls count_calls(Loop& loop, std::size_t message_size, std::size_t buffer_size, Timeout timeout) {
+support::SystemCalls count_calls(Loop& loop, std::size_t message_size, std::size_t buffer_size,
+                                 Timeout timeout) {
   auto [socket, peer] = support::connected_pair(loop);
   Thread server =
       loop.spawn([&, &socket = socket] { serve(socket, buffer_size, timeout); }).value();
@@ -92,19 +89,15 @@ Calls count_calls(Loop& loop, std::size_t message_size, std::size_t buffer_size,
   for (int i = 0; i < 5; ++i) ping_pong();  // registers, and learns
   calls = {};
   for (int i = 0; i < rounds; ++i) ping_pong();
-  const Calls result = calls;
+  const support::SystemCalls result = calls;
   peer.close();
   server.join().value();
   return result;
 }
 
 void require_edges_and_interposition(const Loop& loop) {
-#if defined(EVCORO_SANITIZED)
-  static_cast<void>(loop);
-  support::skip("a sanitizer intercepts the system calls");
-#else
+  support::require_interposition();
   if (!support::has_edges(loop)) support::skip("without edge-triggered events it takes more calls");
-#endif
 }
 
 }  // namespace
@@ -112,11 +105,11 @@ void require_edges_and_interposition(const Loop& loop) {
 TEST_CASE_METHOD(support::LoopFixture, "a ping-pong costs one recv and one send") {
   require_edges_and_interposition(*loop);
   in_thread([&] {
-    const Calls made = count_calls(*loop, 512, 1024, never);
-    REQUIRE(made.received == rounds);
-    REQUIRE(made.sent == rounds);
-    REQUIRE(made.options == 0);
-    REQUIRE(made.controls == 0);
+    const auto made = count_calls(*loop, 512, 1024, never);
+    REQUIRE(made.receive.count == rounds);
+    REQUIRE(made.send.count == rounds);
+    REQUIRE(made.set_option.count == 0);
+    REQUIRE(made.control.count == 0);
   });
 }
 
@@ -124,11 +117,11 @@ TEST_CASE_METHOD(support::LoopFixture,
                  "a ping-pong costs no more with a timeout on each operation") {
   require_edges_and_interposition(*loop);
   in_thread([&] {
-    const Calls made = count_calls(*loop, 512, 1024, 60s);
-    REQUIRE(made.received == rounds);
-    REQUIRE(made.sent == rounds);
-    REQUIRE(made.options == 0);
-    REQUIRE(made.controls == 0);
+    const auto made = count_calls(*loop, 512, 1024, 60s);
+    REQUIRE(made.receive.count == rounds);
+    REQUIRE(made.send.count == rounds);
+    REQUIRE(made.set_option.count == 0);
+    REQUIRE(made.control.count == 0);
   });
 }
 
@@ -136,11 +129,11 @@ TEST_CASE_METHOD(support::LoopFixture,
                  "a ping-pong costs no more when messages are as long as the buffer") {
   require_edges_and_interposition(*loop);
   in_thread([&] {
-    const Calls made = count_calls(*loop, 512, 512, never);
-    REQUIRE(made.received == rounds);
-    REQUIRE(made.sent == rounds);
-    REQUIRE(made.options == 0);
-    REQUIRE(made.controls == 0);
+    const auto made = count_calls(*loop, 512, 512, never);
+    REQUIRE(made.receive.count == rounds);
+    REQUIRE(made.send.count == rounds);
+    REQUIRE(made.set_option.count == 0);
+    REQUIRE(made.control.count == 0);
   });
 }
 
@@ -153,6 +146,6 @@ TEST_CASE_METHOD(support::LoopFixture, "a connection that never has to wait is n
     REQUIRE(support::receive(socket).text == "hello");
     REQUIRE(socket.send("bye"));
     socket.close();
-    REQUIRE(calls.controls == 0);
+    REQUIRE(calls.control.count == 0);
   });
 }
