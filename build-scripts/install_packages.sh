@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the named groups need, and the one place that names them.
 #
-#   install_packages.sh GROUP...      GROUP: build run test sanitize check bench
+#   install_packages.sh GROUP...      GROUP: build run test sanitize aarch64 check bench
 #
 # Runs no apt when everything is there. On another system, install the like by hand and set
 # EVCORO_INSTALL=no.
@@ -15,9 +15,10 @@ packages_of() {
     # With valgrind's headers there, the build tells valgrind where the coroutine stacks are.
     test) echo catch2 gdb procps strace valgrind ;;
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
+    aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;
     check) echo clang clang-format clang-tidy git python3-minimal shellcheck ;;
     bench) echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3-minimal strace ;;
-    *) die "no package group '$1'; there are: build run test sanitize check bench" ;;
+    *) die "no package group '$1'; there are: build run test sanitize aarch64 check bench" ;;
   esac
 }
 

@@ -17,6 +17,7 @@ groups=(build test)
 launcher=()
 case $preset in
   clang) groups+=(sanitize) ;;
+  aarch64) groups+=(aarch64) ;;
   asan* | tsan)
     groups+=(sanitize)
     # These sanitizers find no place for their shadow memory where the kernel randomises addresses

@@ -170,6 +170,7 @@ TEST_CASE("a debugger can stop inside a coroutine") {  // the next test lets gdb
 TEST_CASE("gdb walks from a coroutine to its entry") {
   if (support::under_sanitizer()) support::skip("gdb and sanitizers don't mix");
   if (support::running_on_valgrind()) support::skip("gdb would debug Valgrind");
+  if (support::under_emulator()) support::skip("gdb would debug the emulator");
   if (std::system("gdb --version >/dev/null 2>&1") != 0) support::skip("there is no gdb");
   char self[4096] = {};
   REQUIRE(::readlink("/proc/self/exe", self, sizeof self - 1) > 0);

@@ -43,6 +43,7 @@ std::size_t more_than_can_be_protected() { return support::max_mappings() / 2 + 
 void skip_where_others_map() {
   if (support::under_sanitizer()) support::skip("a sanitizer can't do without further mappings");
   if (support::running_on_valgrind()) support::skip("Valgrind has a limit of mappings of its own");
+  if (support::under_emulator()) support::skip("the emulator's mappings are under the limit, too");
 }
 
 void print(const std::error_code& error) {
@@ -140,6 +141,7 @@ TEST_CASE("the limit of mappings counts as a lack of memory") {
 TEST_CASE("a limit of address space is ENOMEM") {
   if (support::under_sanitizer()) support::skip("a sanitizer's shadow exceeds any such limit");
   if (support::running_on_valgrind()) support::skip("Valgrind's own memory is under the limit too");
+  if (support::under_emulator()) support::skip("the emulator's own memory is under the limit too");
   const auto allocation = GENERATE(Allocation::preallocate, Allocation::on_demand);
   const auto ended = support::in_child([&] {
     const rlimit limit{1U << 30U, 1U << 30U};

@@ -93,6 +93,7 @@ TEST_CASE("a stack is never made of huge pages") {
   if (!std::ifstream{"/sys/kernel/mm/transparent_hugepage/enabled"}.good()) {
     support::skip("the kernel has no transparent huge pages");
   }
+  if (support::under_emulator()) support::skip("the emulator doesn't pass the advice on");
   StackPool pool{{.capacity = 1, .stack_size = 8 << 20U}};
   const auto stacks = take(pool, 1);
   REQUIRE_THAT(flags_of_mapping(stacks[0]->start - 1), support::contains(" nh "));

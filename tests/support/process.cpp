@@ -66,6 +66,8 @@ void skip(const char* reason) {
 
 bool running_on_valgrind() { return RUNNING_ON_VALGRIND != 0; }
 
+bool under_emulator() { return std::getenv("EVCORO_EMULATED") != nullptr; }
+
 bool under_sanitizer() {
 #if defined(EVCORO_SANITIZED)
   return true;

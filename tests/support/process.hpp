@@ -30,8 +30,9 @@ bool died_of_a_fault(const Ended& ended);
 inline constexpr int skipped_status = 77;
 [[noreturn]] void skip(const char* reason);
 
-// running_on_valgrind(), under_sanitizer(): for tests whose limits depend on it.
+// running_on_valgrind(), under_sanitizer(), under_emulator(): for tests whose limits depend on it.
 bool running_on_valgrind();
+bool under_emulator();   // qemu-user, as the preset aarch64 says by EVCORO_EMULATED
 bool under_sanitizer();  // AddressSanitizer or ThreadSanitizer
 
 // back_end is the one of libevent's that this run of the suite is for; main() sets it.
