@@ -5,7 +5,11 @@
 #
 # evcoro_compile_options(<target>): the warnings, sanitizers and hardening that all our own code has.
 
+# evcoro_install_package(): the files by which others find what is installed.
+
 include_guard(GLOBAL)
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
 
 function(evcoro_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
@@ -50,4 +54,20 @@ function(evcoro_add_library layer)
   if(layer STREQUAL "evcoro")
     set_target_properties(${target} PROPERTIES OUTPUT_NAME evcoro)
   endif()
+  install(TARGETS ${target} EXPORT evcoro FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endfunction()
+
+# evcoro_install_package(): what find_package() and pkg-config read.
+function(evcoro_install_package)
+  set(directory ${CMAKE_INSTALL_LIBDIR}/cmake/evcoro)
+  set(template ${PROJECT_SOURCE_DIR}/cmake)
+  install(EXPORT evcoro NAMESPACE evcoro:: DESTINATION ${directory} FILE evcoroTargets.cmake)
+  configure_package_config_file(${template}/evcoroConfig.cmake.in evcoroConfig.cmake
+    INSTALL_DESTINATION ${directory})
+  write_basic_package_version_file(evcoroConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+  configure_file(${template}/evcoro.pc.in evcoro.pc @ONLY)
+  install(FILES
+    ${CMAKE_CURRENT_BINARY_DIR}/evcoroConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/evcoroConfigVersion.cmake
+    DESTINATION ${directory})
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/evcoro.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
