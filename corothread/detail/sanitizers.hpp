@@ -54,6 +54,7 @@ inline void sanitize_os_thread([[maybe_unused]] SanitizerState& state) noexcept 
     pthread_attr_destroy(&attributes);
   }
   state.limit = limit;
+  __lsan_register_root_region(limit, state.size);  // while a coroutine runs, it isn't looked at
 #endif
 #if defined(EVCORO_TSAN)
   state.fiber = __tsan_get_current_fiber();
