@@ -305,7 +305,13 @@ Loop::End LoopCore::run() {
 void LoopCore::run_once(Timeout timeout) {
   require_own_process("Loop::run_once");
   if (is_dispatching() || !pass(timeout)) refuse_to_nest("Loop::run_once");
-  if (stop_requested_) notify();  // a stop is meant for run(), or for the application's dispatch
+  leave_stop();
+}
+
+// A stop that came during a pass is meant for run(), which looks for it, or for the application's
+// dispatch, which has to be told.
+void LoopCore::leave_stop() noexcept {
+  if (stop_requested_ && !owns_base_) notify();
 }
 
 // One pass, or false if the base is being dispatched already.

@@ -34,6 +34,7 @@ bool LoopCore::drive_until_ended(const corothread::Task& task) {
   while (!task.has_ended() && scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
   while (!task.has_ended() && !is_dispatching() && pass(never)) {
   }
+  leave_stop();
   return task.has_ended();
 }
 
@@ -88,7 +89,7 @@ std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
       break;
     }
   }
-  if (stop_requested_) notify();
+  leave_stop();
   return threads(self);
 }
 

@@ -119,6 +119,7 @@ class LoopCore final : public corothread::LoopController {
 
   bool run_base(int flags);
   bool pass(Timeout timeout);
+  void leave_stop() noexcept;
   bool is_dispatching() const noexcept;
   void notify() noexcept;
   void run_posted() noexcept;

@@ -141,6 +141,7 @@ void AcceptorCore::accept_some() noexcept {
     if (no_stack && !full) return back_off();  // there is no memory for one
     if (full && options_.when_full == WhenFull::pause) return pause();
     const Outcome outcome = accept_one();
+    if (outcome == Outcome::accepted) was_told_ = false;  // it had its turn: next come the others
     if (outcome == Outcome::empty) break;
     if (outcome == Outcome::exhausted) return back_off();
     if (outcome == Outcome::broken) return give_up(errno);

@@ -249,3 +249,12 @@ TEST_CASE_METHOD(support::LoopFixture, "exit() in a thread ends the process as e
   REQUIRE(ended.signal == 0);
   REQUIRE(ended.status == 7);
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "run_once waits also when a stop is left for the next run") {
+  loop->stop();
+  loop->run_once(60s);  // ended by the stop
+  const TimePoint begin = Clock::now();
+  loop->run_once(20ms);
+  REQUIRE(Clock::now() - begin >= 20ms);
+  REQUIRE(loop->run() == Loop::End::stopped);
+}

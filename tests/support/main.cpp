@@ -43,7 +43,7 @@ int run_forked(Catch::Session& session, const std::string& name) {
     std::exit(session.run());
   }
   int status = 0;
-  ::waitpid(child, &status, 0);
+  if (child < 0 || ::waitpid(child, &status, 0) != child) return EXIT_FAILURE;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

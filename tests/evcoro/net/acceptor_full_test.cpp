@@ -191,3 +191,23 @@ TEST_CASE_METHOD(FullFixture, "a stack that one acceptor doesn't need goes to th
     REQUIRE(support::reply(waiting, 4) == "ping");
   });
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "two full acceptors take turns with the stack they share") {
+  stacks::StackPool one{support::connection_stacks(1)};
+  in_thread([&] {
+    AcceptorOptions options;
+    options.stacks = &one;
+    std::string order;
+    const auto serve = [&](char name) { return [&order, name](Socket&) { order += name; }; };
+    TcpAcceptor a{*loop, support::loopback(), serve('a'), options};
+    TcpAcceptor b{*loop, support::loopback(), serve('b'), options};
+    std::vector<RawSocket> clients;
+    for (int i = 0; i < 5; ++i) {
+      clients.push_back(RawSocket::connected_to(a.local_address()));
+      clients.push_back(RawSocket::connected_to(b.local_address()));
+    }
+    REQUIRE(support::eventually([&] { return order.size() == 10; }));
+    REQUIRE(order.substr(0, 6).find("aaa") == std::string::npos);
+    REQUIRE(order.substr(0, 6).find("bbb") == std::string::npos);
+  });
+}
