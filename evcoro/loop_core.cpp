@@ -102,20 +102,47 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
   descriptor_limit_ = std::string_view{event_base_get_method(base_)} == "select"
                           ? FD_SETSIZE
                           : std::numeric_limits<int>::max();
-  wake_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  timer_descriptor_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (wake_descriptor_ < 0 || timer_descriptor_ < 0) {
-    const std::error_code error = system_error();
-    if (wake_descriptor_ >= 0) ::close(wake_descriptor_);
+  try {
+    open_descriptors();
+    add_events();
+  } catch (...) {
+    close_descriptors();
     if (owns_base_) event_base_free(base_);
-    throw std::system_error(error, "Loop: eventfd or timerfd");
+    throw;
   }
+}
+
+void LoopCore::open_descriptors() {
+  wake_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wake_descriptor_ < 0) throw std::system_error(system_error(), "Loop: eventfd");
+  timer_descriptor_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (timer_descriptor_ < 0) throw std::system_error(system_error(), "Loop: timerfd_create");
+  require_room_for(std::max(wake_descriptor_, timer_descriptor_));
+}
+
+void LoopCore::close_descriptors() noexcept {
+  if (wake_descriptor_ >= 0) ::close(wake_descriptor_);
+  if (timer_descriptor_ >= 0) ::close(timer_descriptor_);
+}
+
+void LoopCore::add_events() {
   event_assign(&drain_event_, base_, -1, 0, on_drain, this);
   event_assign(&later_event_, base_, -1, 0, on_drain, this);
   event_assign(&timer_event_, base_, timer_descriptor_, EV_READ | EV_PERSIST, on_timer, this);
   timer_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;  // see add_wake_event()
-  event_add(&timer_event_, nullptr);
-  add_wake_event(false);
+  errno = 0;
+  if (event_add(&timer_event_, nullptr) != 0 || !add_wake_event(false)) {
+    const std::error_code error = errno != 0 ? system_error() : system_error(EINVAL);
+    event_del(&timer_event_);
+    throw std::system_error(error, "Loop: event_add");
+  }
+}
+
+void LoopCore::require_room_for(int descriptor) const {
+  if (descriptor < descriptor_limit_) return;
+  throw std::system_error(system_error(EMFILE), "descriptor " + std::to_string(descriptor) +
+                                                    " is too high for libevent's back end " +
+                                                    event_base_get_method(base_));
 }
 
 LoopCore::~LoopCore() {
@@ -126,8 +153,7 @@ LoopCore::~LoopCore() {
   for (struct event* each : {&drain_event_, &later_event_, &timer_event_, &wake_event_})
     event_del(each);
   if (owns_base_) event_base_free(base_);
-  ::close(wake_descriptor_);
-  ::close(timer_descriptor_);
+  close_descriptors();
   while (Posted* each = posted_.exchange(nullptr)) {  // destroying one may post another
     while (each != nullptr) delete std::exchange(each, each->next);
   }
@@ -240,11 +266,11 @@ void LoopCore::run_posted() noexcept {
 
 // The wake event keeps the base from running out of events exactly while the loop has work that no
 // other event of its own stands for. Otherwise it is internal, as libevent's own notification is.
-void LoopCore::add_wake_event(bool keeps_base_alive) noexcept {
+bool LoopCore::add_wake_event(bool keeps_base_alive) noexcept {
   event_assign(&wake_event_, base_, wake_descriptor_, EV_READ | EV_PERSIST, on_wake, this);
   if (!keeps_base_alive) wake_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
-  event_add(&wake_event_, nullptr);
   keeps_base_alive_ = keeps_base_alive;
+  return event_add(&wake_event_, nullptr) == 0;
 }
 
 void LoopCore::settle() noexcept {

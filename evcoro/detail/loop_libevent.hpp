@@ -65,6 +65,7 @@ class LoopCore final : public corothread::LoopController {
 
   // descriptor_limit() is the lowest descriptor number that the back end can't wait for.
   int descriptor_limit() const noexcept { return descriptor_limit_; }
+  void require_room_for(int descriptor) const;  // throws std::system_error (EMFILE)
 
   // is_foreign() is true in a child process of the one that made the loop: then its events are the
   // parent's, and must not be touched.
@@ -124,7 +125,10 @@ class LoopCore final : public corothread::LoopController {
   void notify() noexcept;
   void run_posted() noexcept;
   void settle() noexcept;
-  void add_wake_event(bool keeps_base_alive) noexcept;
+  bool add_wake_event(bool keeps_base_alive) noexcept;
+  void open_descriptors();
+  void close_descriptors() noexcept;
+  void add_events();
   void cancel_all(const corothread::Task* except) noexcept;
   void drive_directly(TimePoint deadline) noexcept;
   bool wait_for_others(corothread::Task& self, TimePoint deadline) noexcept;

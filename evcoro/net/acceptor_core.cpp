@@ -80,6 +80,7 @@ void AcceptorCore::open() {
   event_assign(&event_, loop_->base(), descriptor_, EV_READ | EV_PERSIST, on_readable, this);
   loop_->add_client(*this);
   loop_->hold();  // until close(), also if this throws
+  loop_->require_room_for(descriptor_);
   if (event_add(&event_, nullptr) != 0)
     throw std::system_error(EINVAL, std::generic_category(), "event_add");
   listening_ = true;
