@@ -5,7 +5,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-build-scripts/run.sh --help | grep -q -- '--echo-port' || die "run.sh --help doesn't list the options"
+help=$(build-scripts/run.sh --help)
+[[ $help == *--echo-port* ]] || die "run.sh --help doesn't list the options"
 
 figures=build/check_commands.json
 quietly build/check_commands.log build-scripts/bench.sh --rounds 5 --json "$figures" spawn

@@ -4,7 +4,7 @@
 # (libevcoro.so for the layer evcoro). The repository root is its include directory.
 #
 # evcoro_compile_options(<target>): the warnings, sanitizers and hardening that all our own code has.
-
+#
 # evcoro_install_package(): the files by which others find what is installed.
 
 include_guard(GLOBAL)

@@ -93,7 +93,7 @@ class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private
   static void enter(void* task) noexcept;
 
   // What each switch touches comes first.
-  Task* next_ready_ = nullptr;  // in the scheduler's run queue
+  Task* next_ready_ = nullptr;  // in the scheduler's run queue; of its last task it means nothing
   Wake wake_ = Wake::ready;
   CancelReason cancel_ = CancelReason::none;
   bool parked_ = false;

@@ -97,7 +97,8 @@ class EVCORO_API Loop {
   // that throws std::logic_error, as it does in run_once().
   End run();
 
-  // run_once() makes one pass: waits for something to happen, until timeout, and handles it.
+  // run_once() makes one pass: waits for something to happen, until timeout, and handles it. A
+  // stop() ends the wait, and is left for run() or for the application's dispatch.
   void run_once(Timeout timeout = {});
 
   // stop() makes run() return, or the next one if none is under way; in a base that the application

@@ -1,4 +1,4 @@
-// LoopCore, the end: of a loop, and of threads whose handle goes.
+// LoopCore, the end: of a loop, and of threads whose handle goes; and what is said of threads.
 #include <chrono>
 #include <cstddef>
 #include <exception>

@@ -142,6 +142,7 @@ void prepare_os_thread() noexcept {
 
 void set_stack_user_lookup(StackUserLookup lookup) noexcept { find_user = lookup; }
 
+// Here, since it names the coroutine that runs, as an overflow's report does.
 void misuse(std::string_view what) noexcept {
   ReportLine line;
   line << "evcoro: misuse: " << what << "\n";

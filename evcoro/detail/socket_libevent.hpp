@@ -1,18 +1,15 @@
 // SocketState: a stream socket and the operations on it; what a Socket handle points to.
 //
 // An operation makes its system call first when it may succeed, and waits when it did not. When it
-// may succeed is what saves system calls (figures in evcoro/README.md):
+// may succeed is what saves system calls (evcoro/README.md has it as a table):
 //
-//   recv finds nothing                    ask again after the next event
-//   recv takes less than it could         there is nothing more: ask again after the next event;
-//   but only
-//                                         on TCP, registered, and once a send() has succeeded
-//                                         since: data and a reset that came together make a single
-//                                         event, and that send would fail
-//   recv fills its buffer                 unknown: ask, unless TCP_INQ says that nothing is left;
-//   it is
-//                                         switched on when asking turns out to be in vain
-//   the peer has closed                   always ask: data and FIN together make a single event
+// - recv finds nothing: ask again after the next event.
+// - recv takes less than it could: there is nothing more, ask again after the next event. But only
+//   on TCP, registered, and once a send() has succeeded since: data and a reset that came together
+//   make a single event, and that send would fail.
+// - recv fills its buffer: unknown, so ask, unless TCP_INQ says that nothing is left. It is
+//   switched on when asking turns out to be in vain.
+// - the peer has closed: always ask, since data and FIN together make a single event.
 #pragma once
 
 #include <cstddef>

@@ -23,6 +23,7 @@ using corothread::Wake;
 
 constexpr int accepts_per_event = 64;
 constexpr auto back_off_time = 100ms;
+constexpr std::size_t most_of_unknown = 4096;
 
 // Takes what the peer has sent already: closing with unread data would reset the connection, and
 // could cost the peer what was written to it.
@@ -366,10 +367,11 @@ std::size_t AcceptorCore::waiting_in_kernel() const noexcept {
                                                                              : 0;
 }
 
-// Where the kernel doesn't say how many wait, accept() will say when there are no more.
+// Where the kernel doesn't say how many wait, accept() will say when there are no more. The limit
+// is for clients who come faster than that.
 std::size_t AcceptorCore::most_waiting() const noexcept {
   if (is_tcp_ || descriptor_ < 0) return waiting_in_kernel() + pending_.size();
-  return static_cast<std::size_t>(std::max(options_.backlog, 0));
+  return most_of_unknown;
 }
 
 TcpAcceptor::Counters AcceptorCore::counters() const noexcept {

@@ -84,9 +84,11 @@ TcpAcceptor::TcpAcceptor(Loop& loop, const Address& address, ConnectionFactory f
                   tag) {}
 
 TcpAcceptor::TcpAcceptor(Loop& loop, int descriptor, ConnectionFactory factory, Options options,
-                         Tag)
-    : core_(std::make_shared<detail::AcceptorCore>(loop.core(), check_listener(descriptor, options),
-                                                   std::move(factory), std::move(options))) {
+                         Tag) {
+  OpenDescriptor listener{check_listener(descriptor, options)};  // if there is no memory for a core
+  core_ = std::make_shared<detail::AcceptorCore>(loop.core(), listener.get(), std::move(factory),
+                                                 std::move(options));
+  listener.release();
   core_->open();
 }
 

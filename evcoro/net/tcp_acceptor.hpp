@@ -70,7 +70,8 @@ class EVCORO_API Accepted {
 };
 
 // ConnectionFactory decides what runs on a new connection. It is called in a callback of the loop,
-// or by TcpAcceptor::close(), and must not block, nor destroy the loop. Non-zero, an exception, or
+// or by TcpAcceptor::close(), which may be called on a thread's stack; it must not block, nor
+// destroy the loop. Non-zero, an exception, or
 // no call of Accepted::run() closes the connection at once.
 using ConnectionFactory = std::function<int(Accepted& accepted)>;
 
@@ -117,7 +118,8 @@ class EVCORO_API TcpAcceptor {
   struct Counters {
     std::uint64_t accepted = 0;  // connections that got a thread
     std::uint64_t refused = 0;   // turned away: no stack (with reject), by the factory, no memory,
-                                 // or still waiting when the acceptor closed
+                                 // or still waiting when the acceptor closed, as far as the kernel
+                                 // says how many those are (of TCP it does)
     std::size_t waiting = 0;     // in the kernel's backlog now (0 if it doesn't say), or drained
     std::size_t active = 0;      // have a thread now
     std::size_t peak = 0;        // most that were active at once
@@ -148,9 +150,10 @@ class EVCORO_API TcpAcceptor {
   void close() noexcept;
 
   // drain() ends service gracefully: it closes the listener, serves who was waiting in the backlog,
-  // as stacks become free, and waits until all connections have ended. timed_out if they haven't by
-  // then; who is still waiting is refused. To be called in a thread, which should run on another
-  // pool, lest it take a connection's stack; one at a time (device_or_resource_busy).
+  // as stacks become free (with reject: as far as there are stacks now), and waits until all
+  // connections have ended. timed_out if they haven't by then; who is still waiting is refused. To
+  // be called in a thread, which should run on another pool, lest it take a connection's stack; one
+  // at a time (device_or_resource_busy).
   std::error_code drain(Timeout timeout = {}) noexcept;
 
   bool is_open() const noexcept;
