@@ -49,6 +49,12 @@ inline void Scheduler::push_ready(Task& task) noexcept {
   last_ready_ = &task;
 }
 
+inline void Scheduler::push_ready_first(Task& task) noexcept {
+  if (first_ready_ == nullptr) last_ready_ = &task;
+  task.next_ready_ = first_ready_;
+  first_ready_ = &task;
+}
+
 inline Task* Scheduler::pop_ready() noexcept {
   Task* const task = first_ready_;
   if (task != nullptr) first_ready_ = task == last_ready_ ? nullptr : task->next_ready_;
@@ -157,12 +163,31 @@ Wake Scheduler::yield_to_loop() noexcept {
   return yield();
 }
 
-void Scheduler::start(Task& task) noexcept {
+void Scheduler::admit(Task& task) noexcept {
   task.Strand::scheduler = this;
   live_.push_back(task);
   ++live_count_;
+}
+
+void Scheduler::start(Task& task) noexcept {
+  admit(task);
   task.parked_ = true;
   wake(task, Wake::ready);
+}
+
+void Scheduler::start_at_once(Task& task) noexcept {
+  if (current() != this && loop_strand_ != nullptr) return start(task);
+  admit(task);
+  if (Task* const starter = current() == this ? current_task() : nullptr) {
+    starter->wake_ = Wake::ready;
+    push_ready_first(*starter);
+    this_os_thread.switch_to(task, from_wake(Wake::ready));
+    return;
+  }
+  budget_ = 0;  // the loop's turn is next
+  slice_end_ = TimePoint::min();
+  run_from_loop(task);
+  if (!std::exchange(drain_requested_, true)) controller_.request_drain();
 }
 
 bool Scheduler::wake(Task& task, Wake how) noexcept {
@@ -279,22 +304,26 @@ void Scheduler::settle_wake_up() noexcept {
 
 // --- the loop's side ---
 
-void Scheduler::drain() noexcept {
+// Returns when the loop's turn has come.
+void Scheduler::run_from_loop(Task& first) noexcept {
   OsThread& os_thread = detail::prepared_os_thread();
-  if (loop_strand_ != nullptr) stacks::misuse("a loop was driven by a thread of its own");
   stacks::prepare_os_thread();
+  Scheduler* const outer = os_thread.scheduler();
+  os_thread.set_scheduler(this);
+  loop_strand_ = os_thread.strand();
+  os_thread.switch_to(first, from_wake(first.wake_));
+  loop_strand_ = nullptr;
+  os_thread.set_scheduler(outer);
+  settle_wake_up();
+}
+
+void Scheduler::drain() noexcept {
+  if (loop_strand_ != nullptr) stacks::misuse("a loop was driven by a thread of its own");
   drain_requested_ = false;
   slice_end_ = never;
   budget_ = budget_unit + std::exchange(woken_by_loop_, 0);
-  if (Task* const first = pop_ready()) {
-    Scheduler* const outer = os_thread.scheduler();
-    os_thread.set_scheduler(this);
-    loop_strand_ = os_thread.strand();
-    os_thread.switch_to(*first, from_wake(first->wake_));
-    loop_strand_ = nullptr;
-    os_thread.set_scheduler(outer);
-  }
-  settle_wake_up();
+  Task* const first = pop_ready();
+  first != nullptr ? run_from_loop(*first) : settle_wake_up();
   if (first_ready_ != nullptr && !std::exchange(drain_requested_, true)) {
     controller_.request_drain_after_poll();
   }

@@ -62,6 +62,11 @@ class EVCORO_API Scheduler {
   // start() puts a new task in the run queue.
   void start(Task& task) noexcept;
 
+  // start_at_once() runs a new task before it returns: until it parks, yields or ends. Called by a
+  // task, that one goes on next. While the scheduler drains and what calls is none of its tasks (a
+  // thread of another loop, inside one of this), the new one is queued only.
+  void start_at_once(Task& task) noexcept;
+
   // wake() makes a parked task ready; false (and nothing happens) if it isn't parked: the first
   // wake-up wins.
   bool wake(Task& task, Wake how) noexcept;
@@ -106,9 +111,12 @@ class EVCORO_API Scheduler {
  private:
   friend class Task;
 
+  void admit(Task& task) noexcept;
   void push_ready(Task& task) noexcept;
+  void push_ready_first(Task& task) noexcept;
   Task* pop_ready() noexcept;
   Task* next_to_run() noexcept;
+  void run_from_loop(Task& first) noexcept;
   bool extend_budget() noexcept;
   void prefetch_upcoming() const noexcept;
   Wake switch_away() noexcept;
