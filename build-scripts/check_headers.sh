@@ -8,8 +8,9 @@ need build check
 
 # compile HEADER COMPILER LANGUAGE STANDARD
 compile() {
-  # Headers that need another include directory than the root are not self-contained.
-  printf '#include <%s>\n' "$1" "$1" |
+  # Headers that need another include directory than the root are not self-contained. In C a file has
+  # to declare something, which a header of macros does not.
+  printf '%s\n' "#include <$1>" "#include <$1>" 'extern int something;' |
     "$2" -x "$3" -std="$4" -I. -Wall -Wextra -Wpedantic -Werror -fsyntax-only - || {
     echo "$1 does not compile on its own ($2 -std=$4)" >&2
     return 1

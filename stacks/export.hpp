@@ -3,4 +3,4 @@
 //   class EVCORO_API StackPool { ... };
 #pragma once
 
-#define EVCORO_API __attribute__((visibility("default")))
+#include <stacks/export.h>

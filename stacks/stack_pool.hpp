@@ -49,6 +49,7 @@ struct Stack {
 
   std::byte* guard() const noexcept { return limit - guard_size; }
   std::size_t size() const noexcept { return static_cast<std::size_t>(start - limit); }
+  bool taken() const noexcept { return taken_; }
 
  private:
   friend class StackPool;
