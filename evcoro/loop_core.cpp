@@ -323,6 +323,7 @@ Loop::End LoopCore::run() {
   settle();
   stopped_ = stop_requested_.exchange(false);
   if (!stopped_ && !run_base(0)) refuse_to_nest("Loop::run");
+  if (stop_requested_.exchange(false)) stopped_ = true;  // it came when nothing was left to do
   const bool broken =
       stopped_ || event_base_got_break(base_) != 0 || event_base_got_exit(base_) != 0;
   return broken ? Loop::End::stopped : Loop::End::idle;

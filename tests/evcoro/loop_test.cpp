@@ -35,6 +35,12 @@ TEST_CASE("a loop has a pool of its own when it is given the options of one") {
   REQUIRE(loop.stacks().available() == 2);
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "a stop by the last thread is for the run that it is in") {
+  spawn([&] { loop->stop(); });
+  REQUIRE(loop->run() == Loop::End::stopped);
+  REQUIRE(loop->run() == Loop::End::idle);
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "a stop leaves the threads as they were for the next run") {
   std::vector<int> steps;
   spawn([&] {
