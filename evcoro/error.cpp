@@ -50,9 +50,14 @@ class Category final : public std::error_category {
         return std::errc::file_exists;
       case Errc::loop_shutting_down:
         return std::errc::operation_canceled;
-      default:
-        return std::errc::invalid_argument;
+      case Errc::wrong_loop:
+        return std::errc::cross_device_link;
+      case Errc::no_loop:
+        return std::errc::no_such_device_or_address;
+      case Errc::parents_loop:
+        return std::errc::no_child_process;
     }
+    return std::errc::invalid_argument;
   }
 };
 

@@ -16,16 +16,17 @@ namespace evcoro {
 
 using corothread::CancelReason;
 
+// Each is equivalent to the errno in brackets, which is what the C face sets.
 enum class Errc {
-  not_in_a_thread = 1,  // a blocking call outside a coroutine thread
-  wrong_loop,           // an object of one loop used by a thread of another
-  second_reader,        // two threads read one socket at once
-  second_writer,        // two threads write one socket at once
-  mixed_registration,   // the application has a level-triggered event on the descriptor
-  no_loop,              // the loop of this object has been destroyed
-  loop_shutting_down,   // Loop::shutdown() is under way: nothing new is spawned
-  not_the_owner,        // a Timer waited for by another thread than its own
-  parents_loop,         // in a child process, an object of a loop of the parent
+  not_in_a_thread = 1,  // [EPERM] a blocking call outside a coroutine thread
+  wrong_loop,           // [EXDEV] an object of one loop used by a thread of another
+  second_reader,        // [EBUSY] two threads read one socket at once
+  second_writer,        // [EBUSY] two threads write one socket at once
+  mixed_registration,   // [EEXIST] the application has a level-triggered event on the descriptor
+  no_loop,              // [ENXIO] the loop of this object has been destroyed
+  loop_shutting_down,   // [ECANCELED] Loop::shutdown() is under way: nothing new is spawned
+  not_the_owner,        // [EPERM] a Timer waited for by another thread than its own
+  parents_loop,         // [ECHILD] in a child process, an object of a loop of the parent
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

@@ -122,7 +122,7 @@ TEST_CASE("errors of ours compare with those of the standard") {
   REQUIRE(is(Errc::second_writer, std::errc::device_or_resource_busy));
   REQUIRE(is(Errc::mixed_registration, std::errc::file_exists));
   REQUIRE(is(Errc::loop_shutting_down, std::errc::operation_canceled));
-  REQUIRE(is(Errc::wrong_loop, std::errc::invalid_argument));
-  REQUIRE(is(Errc::no_loop, std::errc::invalid_argument));
+  REQUIRE(is(Errc::wrong_loop, std::errc::cross_device_link));
+  REQUIRE(is(Errc::no_loop, std::errc::no_such_device_or_address));
   REQUIRE(!is(Errc::wrong_loop, std::errc::timed_out));
 }
