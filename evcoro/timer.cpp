@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <corothread/scheduler.hpp>
+#include <evcoro/detail/loop_libevent.hpp>
 
 namespace evcoro {
 
@@ -12,9 +13,10 @@ using corothread::Wake;
 using namespace std::chrono_literals;
 
 Timer::Timer() noexcept
-    : TimerNode(on_fire),
-      owner_(&this_thread::detail::require_thread("a Timer was made outside a thread")) {
-  owner_->timers().push_back(*this);
+    : Timer(this_thread::detail::require_thread("a Timer was made outside a thread")) {}
+
+Timer::Timer(detail::ThreadTask& owner) noexcept : TimerNode(on_fire), owner_(&owner) {
+  owner.timers().push_back(*this);
 }
 
 Timer::~Timer() { cancel(); }
@@ -24,12 +26,12 @@ void Timer::arm(Timeout first, std::chrono::nanoseconds period) noexcept {
   if (owner_ == nullptr) return;
   period_ = period;
   // One that never expires is running, too.
-  owner_->scheduler()->arm(*this, std::min(first.deadline(), never - 1ns));
+  owner_->core().scheduler().arm(*this, std::min(first.deadline(), never - 1ns));
 }
 
 void Timer::cancel() noexcept {
   expirations_ = 0;
-  if (owner_ != nullptr) owner_->scheduler()->disarm(*this);
+  if (owner_ != nullptr) owner_->core().scheduler().disarm(*this);
 }
 
 void Timer::orphan() noexcept {
@@ -40,8 +42,8 @@ void Timer::orphan() noexcept {
 
 void Timer::on_fire(TimerNode& node) noexcept {
   auto& timer = static_cast<Timer&>(node);
-  Scheduler& scheduler = *timer.owner_->scheduler();
-  ++timer.expirations_;
+  Scheduler& scheduler = timer.owner_->core().scheduler();
+  if (timer.expirations_++ == 0) timer.expired_at_ = timer.deadline();
   if (timer.period_ > 0ns) {
     // Periods that have passed meanwhile are counted, not made up for.
     const auto missed = (scheduler.now() - timer.deadline()) / timer.period_;
@@ -86,7 +88,8 @@ Result<Timer*> Timer::wait_any(Timeout timeout) noexcept {
     Timer* expired = nullptr;
     thread->timers().for_each([&](Timer& timer) {
       any_running |= timer.is_running();
-      if (expired == nullptr && timer.expirations_ > 0) expired = &timer;
+      if (timer.expirations_ == 0) return;
+      if (expired == nullptr || timer.expired_at_ < expired->expired_at_) expired = &timer;
     });
     if (expired != nullptr) return expired;
     if (!any_running) return std::make_error_code(std::errc::invalid_argument);

@@ -25,6 +25,9 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
  public:
   // Making one outside a thread is a misuse, which terminates.
   Timer() noexcept;
+
+  // For the library's own use: a timer of another thread, which may not have been started yet.
+  explicit Timer(detail::ThreadTask& owner) noexcept;
   ~Timer();
 
   // start() lets the timer expire once, after a duration or at a point in time; start_periodic()
@@ -48,8 +51,8 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
   // running and has not expired.
   Result<std::uint64_t> wait(Timeout timeout = {}) noexcept;
 
-  // wait_any() waits until any timer of the calling thread has expired, and returns it; its own
-  // wait() then returns at once. Errors as for wait().
+  // wait_any() waits until any timer of the calling thread has expired, and returns it: of several,
+  // the one that was first. Its own wait() then returns at once. Errors as for wait().
   static Result<Timer*> wait_any(Timeout timeout = {}) noexcept;
 
  private:
@@ -61,6 +64,7 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
   detail::ThreadTask* owner_;
   std::chrono::nanoseconds period_{0};  // 0: one-shot
   std::uint64_t expirations_ = 0;
+  TimePoint expired_at_{};  // the first of them
 };
 
 }  // namespace evcoro

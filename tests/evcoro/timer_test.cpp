@@ -159,6 +159,20 @@ TEST_CASE_METHOD(support::LoopFixture, "wait_any gives each timer as it expires"
   REQUIRE(Timer::wait_any().error() == Errc::not_in_a_thread);
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "of several that have expired, wait_any gives the first") {
+  in_thread([] {
+    Timer second;
+    Timer first;
+    const auto now = Clock::now();
+    second.start(now + 2us);
+    first.start(now + 1us);
+    REQUIRE(!this_thread::sleep_for(1ms));
+    REQUIRE(Timer::wait_any().value() == &first);
+    REQUIRE(first.wait(no_wait).value() == 1);
+    REQUIRE(Timer::wait_any().value() == &second);
+  });
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "one timer does not end the wait for another") {
   in_thread([] {
     Timer frequent;
