@@ -26,10 +26,13 @@ bool is_tcp_socket(int descriptor) noexcept;
 
 class SocketState final : public Descriptor {
  public:
+  // adopt() is Socket::adopt(), but for this: if it fails, descriptor stays the caller's.
+  static Result<Socket> adopt(LoopCore& core, int descriptor) noexcept;
+
   // descriptor is non-blocking already.
   SocketState(LoopCore& core, int descriptor, bool is_tcp) noexcept;
 
-  std::error_code connect(const Address& address, Timeout timeout) noexcept;
+  std::error_code connect(const sockaddr* address, socklen_t size, Timeout timeout) noexcept;
   IoResult receive(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept;
   IoResult receive_all(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept;
   IoResult send(std::span<const std::byte> data, Timeout timeout, int flags) noexcept;

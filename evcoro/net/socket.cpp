@@ -13,12 +13,6 @@
 #include <evcoro/loop.hpp>
 
 namespace evcoro {
-namespace {
-
-const std::error_code bad_descriptor = detail::system_error(EBADF);
-
-}  // namespace
-
 Result<Socket> Socket::open(int family) noexcept {
   Loop* const loop = Loop::current();
   if (loop == nullptr) return Errc::not_in_a_thread;
@@ -33,21 +27,21 @@ Result<Socket> Socket::open(Loop& loop, int family) noexcept {
   return adopt(loop, descriptor);
 }
 
-Result<Socket> Socket::adopt(Loop& loop, int descriptor) noexcept {
-  if (descriptor < 0) return bad_descriptor;
-  std::error_code error;
+Result<Socket> detail::SocketState::adopt(LoopCore& core, int descriptor) noexcept {
   const int flags = ::fcntl(descriptor, F_GETFL);
-  if (flags < 0) return detail::system_error();  // not open: it is not ours to close
+  if (flags < 0) return system_error();
   if ((flags & O_NONBLOCK) == 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) {
-    error = detail::system_error();
-  } else if (auto* const state = new (std::nothrow)
-                 detail::SocketState(loop.core(), descriptor, detail::is_tcp_socket(descriptor))) {
-    return Socket{*state};
-  } else {
-    error = detail::system_error(ENOMEM);
+    return system_error();
   }
-  ::close(descriptor);
-  return error;
+  auto* const state = new (std::nothrow) SocketState(core, descriptor, is_tcp_socket(descriptor));
+  if (state == nullptr) return system_error(ENOMEM);
+  return Socket{*state};
+}
+
+Result<Socket> Socket::adopt(Loop& loop, int descriptor) noexcept {
+  auto socket = detail::SocketState::adopt(loop.core(), descriptor);
+  if (!socket && socket.error() != std::errc::bad_file_descriptor) ::close(descriptor);
+  return socket;
 }
 
 std::error_code Socket::shutdown(Shutdown how) noexcept {

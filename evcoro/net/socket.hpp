@@ -84,7 +84,10 @@ class EVCORO_API Socket {
 
   // connect() connects to address; see connect(2). After timed_out, a further call goes on waiting
   // for the same attempt; after other failures the socket is good for close() only.
-  std::error_code connect(const Address& address, Timeout timeout = {}) noexcept;
+  std::error_code connect(const Address& address, Timeout timeout = {}) noexcept {
+    return connect(address.data(), address.size(), timeout);
+  }
+  std::error_code connect(const sockaddr* address, socklen_t size, Timeout timeout = {}) noexcept;
 
   // recv() waits until at least one byte is there, and takes what is, up to buffer's size. flags as
   // for recv(2); MSG_WAITALL together with MSG_PEEK may return early. An empty buffer returns at
@@ -92,7 +95,8 @@ class EVCORO_API Socket {
   IoResult recv(std::span<std::byte> buffer, Timeout timeout = {}, int flags = 0) noexcept;
 
   // recv_all() fills buffer. The count is smaller only if there is an error or the peer has closed.
-  IoResult recv_all(std::span<std::byte> buffer, Timeout timeout = {}) noexcept;
+  // flags as for recv(2); MSG_PEEK is invalid_argument.
+  IoResult recv_all(std::span<std::byte> buffer, Timeout timeout = {}, int flags = 0) noexcept;
 
   // send() sends all of data. The count is smaller only if there is an error; those bytes were
   // taken by the kernel. flags as for send(2).
@@ -132,6 +136,7 @@ class EVCORO_API Socket {
 
  private:
   friend class detail::AcceptorCore;
+  friend class detail::SocketState;
   explicit Socket(detail::SocketState& state) noexcept : state_(&state) {}
 
   detail::SocketState* state_ = nullptr;

@@ -69,17 +69,18 @@ void SocketState::set_idle_timeout(Timeout timeout) noexcept {
 
 // --- connect ---
 
-std::error_code SocketState::connect(const Address& address, Timeout timeout) noexcept {
+std::error_code SocketState::connect(const sockaddr* address, socklen_t size,
+                                     Timeout timeout) noexcept {
   if (const auto error = admit(Direction::write)) return error;
   // Given an address of no family, connect(2) would disconnect, and call that a success.
-  if (address.family() == AF_UNSPEC) return system_error(EAFNOSUPPORT);
-  if (::connect(number(), address.data(), address.size()) == 0) return {};
+  if (address->sa_family == AF_UNSPEC) return system_error(EAFNOSUPPORT);
+  if (::connect(number(), address, size) == 0) return {};
   const Hold hold{*this};
   Patience patience{timeout};
   while (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
     if (const auto error = wait(Direction::write, patience, "connect")) return error;
     // Asked again, connect(2) says how its attempt stands.
-    if (::connect(number(), address.data(), address.size()) == 0 || errno == EISCONN) return {};
+    if (::connect(number(), address, size) == 0 || errno == EISCONN) return {};
   }
   return system_error();
 }
@@ -167,7 +168,7 @@ IoResult SocketState::receive_all(std::span<std::byte> buffer, Timeout timeout,
                                   int flags) noexcept {
   if (const auto error = admit(Direction::read)) return {0, error};
   const Hold hold{*this};
-  Patience patience{timeout};
+  Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
   IoResult total;
   while (total.count < buffer.size()) {
     const IoResult some = receive_some(buffer.subspan(total.count), patience, flags);
@@ -228,8 +229,8 @@ const std::error_code bad_descriptor = detail::system_error(EBADF);
 
 }  // namespace
 
-std::error_code Socket::connect(const Address& address, Timeout timeout) noexcept {
-  return state_ == nullptr ? bad_descriptor : state_->connect(address, timeout);
+std::error_code Socket::connect(const sockaddr* address, socklen_t size, Timeout timeout) noexcept {
+  return state_ == nullptr ? bad_descriptor : state_->connect(address, size, timeout);
 }
 
 [[gnu::flatten]] IoResult Socket::recv(std::span<std::byte> buffer, Timeout timeout,
@@ -237,8 +238,11 @@ std::error_code Socket::connect(const Address& address, Timeout timeout) noexcep
   return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive(buffer, timeout, flags);
 }
 
-[[gnu::flatten]] IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout) noexcept {
-  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive_all(buffer, timeout, 0);
+[[gnu::flatten]] IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout,
+                                           int flags) noexcept {
+  if (state_ == nullptr) return {0, bad_descriptor};
+  if ((flags & MSG_PEEK) != 0) return {0, detail::system_error(EINVAL)};
+  return state_->receive_all(buffer, timeout, flags & ~MSG_WAITALL);
 }
 
 [[gnu::flatten]] IoResult Socket::send(std::span<const std::byte> data, Timeout timeout,
