@@ -54,8 +54,12 @@ void CoroutineFrame::enter(void* argument) noexcept {
   } catch (...) {
     frame.failure_ = std::current_exception();
   }
-  frame.state_ = CoroutineState::ended;
-  this_os_thread.end_context(*frame.resumer_);
+  frame.finish();
+}
+
+void CoroutineFrame::finish() noexcept {
+  state_ = CoroutineState::ended;
+  os_thread_->end_context(*resumer_);
 }
 
 bool CoroutineFrame::is_of_this_os_thread() const noexcept {

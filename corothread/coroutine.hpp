@@ -74,13 +74,23 @@ class EVCORO_API CoroutineFrame {
   // then is the body's side: returns when resumed, throws ForcedUnwind when killed.
   void require_inside() const;
   [[gnu::always_inline]] void suspend() {
+    if (!pause()) [[unlikely]]
+      throw_killed();
+  }
+
+  // pause() is suspend() for a body that no exception may pass: false when killed. finish() ends
+  // such a body where it is; its frames are left as they are.
+  [[gnu::always_inline]] bool pause() noexcept {
     if (!killed_) [[likely]] {
       state_ = CoroutineState::suspended;
       os_thread_->alternate_to(*resumer_);
     }
-    if (killed_) [[unlikely]]
-      throw_killed();
+    return !killed_;
   }
+  [[noreturn]] void finish() noexcept;
+
+  bool is_killed() const noexcept { return killed_; }
+  bool is_of_this_os_thread() const noexcept;
 
   // kill() unwinds the body. What destructors on the way throw passes to the caller.
   void kill();
@@ -94,6 +104,9 @@ class EVCORO_API CoroutineFrame {
   virtual ~CoroutineFrame() = default;
   virtual void run() = 0;
 
+  // set_c_family() says that this is a thread of the C face.
+  void set_c_family(CThreadFamily& family) noexcept { context_.set_c_family(&family); }
+
  private:
   template <class T, class... Arguments>
   friend T* construct_on_stack(stacks::StackPool& pool, std::error_code& error,
@@ -101,7 +114,6 @@ class EVCORO_API CoroutineFrame {
 
   void place_on(stacks::Stack& stack, std::byte* block) noexcept;
   static void enter(void* frame) noexcept;
-  bool is_of_this_os_thread() const noexcept;
   [[noreturn]] void throw_failure();
   [[noreturn]] static void throw_killed();
 

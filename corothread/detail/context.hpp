@@ -18,6 +18,8 @@ class Scheduler;
 
 namespace detail {
 
+struct CThreadFamily;  // of the C face: see corothread/cthread_c.hpp
+
 // ExceptionGlobals mirrors __cxa_eh_globals of the Itanium C++ ABI: what is being caught, and how
 // many exceptions are in flight. They are per OS thread, so without care a switch inside a catch
 // block hands one coroutine's exception to another.
@@ -61,6 +63,10 @@ class Context {
   // release() is for a context that has ended or never ran, before its stack is used again.
   void release() noexcept { sanitize_destroy(sanitizer_); }
 
+  // c_family() is for the C face's threads; nullptr if this has nothing to do with them.
+  CThreadFamily* c_family() const noexcept { return c_family_; }
+  void set_c_family(CThreadFamily* family) noexcept { c_family_ = family; }
+
  private:
   friend class OsThread;
   static constexpr std::size_t prefetched_lines = 18;
@@ -70,6 +76,7 @@ class Context {
   SanitizerState sanitizer_;
   const stacks::Stack* stack_ = nullptr;  // nullptr: the stack that the OS gave
   const Identity* identity_ = nullptr;
+  CThreadFamily* c_family_ = nullptr;
 };
 
 // Strand is one line of control: the stack that an OS thread came with, or a task. It may have
