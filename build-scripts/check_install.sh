@@ -24,6 +24,7 @@ for shared in ON OFF; do
     -DCMAKE_PREFIX_PATH="$prefix"
   quietly "$build/consumer.log" cmake --build "$build/consumer"
   says_it_works "$build/consumer/consumer"
+  says_it_works "$build/consumer/consumer_c"
 
   export PKG_CONFIG_PATH
   PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name evcoro.pc)")
@@ -33,5 +34,9 @@ for shared in ON OFF; do
   g++ -std=c++20 -Wall -Wextra -Werror tests/install/consumer.cpp -o "$build/by-pkg-config" \
     -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")" "${flags[@]}"
   says_it_works "$build/by-pkg-config"
+  # In C the C++ run-time comes along: of a static library as Libs.private.
+  gcc -std=c11 -Wall -Wextra -Werror tests/install/consumer.c -o "$build/by-pkg-config-c" \
+    -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")" "${flags[@]}"
+  says_it_works "$build/by-pkg-config-c"
 done
 echo "install: find_package and pkg-config, shared and static"

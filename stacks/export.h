@@ -1,6 +1,6 @@
 // What the C headers share with the C++ ones: valid C11 and C++.
 //
-//   EVCORO_API int STACKS_destroy(STACKS *stacks) EVCORO_NOEXCEPT;
+//   EVCORO_API int STACKS_destroy(STACKS* stacks) EVCORO_NOEXCEPT;
 //
 // EVCORO_API marks what the shared libraries export; everything else is hidden. EVCORO_NOEXCEPT
 // says that no C++ exception comes out of a C function.
