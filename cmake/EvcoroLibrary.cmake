@@ -1,7 +1,8 @@
-# evcoro_add_library(<layer> SOURCES ... HEADERS ... [LINK ...] [PRIVATE_LINK ...])
+# evcoro_add_library(<layer> SOURCES ... HEADERS ... [HISTORIC_HEADERS ...] [LINK ...] [PRIVATE_LINK ...])
 #
 # A layer is one library: target evcoro_<layer>, alias evcoro::<layer>, file libevcoro_<layer>.so
-# (libevcoro.so for the layer evcoro). The repository root is its include directory.
+# (libevcoro.so for the layer evcoro). The repository root is its include directory. Its directory
+# compat/ is another, for headers under the names that they had once.
 #
 # evcoro_compile_options(<target>): the warnings, sanitizers and hardening that all our own code has.
 #
@@ -32,11 +33,17 @@ function(evcoro_compile_options target)
 endfunction()
 
 function(evcoro_add_library layer)
-  cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;HISTORIC_HEADERS;LINK;PRIVATE_LINK" ${ARGN})
   set(target evcoro_${layer})
   add_library(${target} ${arg_SOURCES})
   add_library(evcoro::${layer} ALIAS ${target})
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  set(header_sets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  if(arg_HISTORIC_HEADERS)
+    target_sources(${target} PUBLIC FILE_SET historic TYPE HEADERS BASE_DIRS compat
+      FILES ${arg_HISTORIC_HEADERS})
+    list(APPEND header_sets FILE_SET historic DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  endif()
   target_link_libraries(${target} PUBLIC ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
   evcoro_compile_options(${target})
   # initial-exec: the per-OS-thread state is one segment-relative load away; the libraries are to be
@@ -54,7 +61,7 @@ function(evcoro_add_library layer)
   if(layer STREQUAL "evcoro")
     set_target_properties(${target} PROPERTIES OUTPUT_NAME evcoro)
   endif()
-  install(TARGETS ${target} EXPORT evcoro FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(TARGETS ${target} EXPORT evcoro ${header_sets})
 endfunction()
 
 # evcoro_install_package(): what find_package() and pkg-config read.

@@ -35,6 +35,8 @@
 #include <stacks/intrusive_list.hpp>
 #include <stacks/report.hpp>
 
+struct tagEVTHREAD;
+
 namespace evcoro {
 
 class Loop;
@@ -96,7 +98,8 @@ class EVCORO_API ThreadTask : public corothread::Task {
 
   ThreadInfo describe() const;
 
-  bool waits_for_timer = false;  // parked until one of timers() expires
+  bool waits_for_timer = false;   // parked until one of timers() expires
+  tagEVTHREAD* c_face = nullptr;  // what it is in C, see evcoro/evthread.h
 
  protected:
   ~ThreadTask() override = default;

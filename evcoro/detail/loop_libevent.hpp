@@ -23,6 +23,8 @@
 #include <evcoro/thread.hpp>
 #include <stacks/intrusive_list.hpp>
 
+struct tagEVLOOP;
+
 namespace evcoro::detail {
 
 // LoopClient is an object that has events in a loop's base, and learns when the loop goes.
@@ -103,7 +105,8 @@ class LoopCore final : public corothread::LoopController {
   void wake_end_waiters() noexcept;
 
   Loop::ExceptionHandler exception_handler;
-  int callbacks = 0;  // functions of the application that are being run outside a thread
+  tagEVLOOP* c_face = nullptr;  // what it is in C, see evcoro/evthread.h
+  int callbacks = 0;            // functions of the application that are being run outside a thread
 
  private:
   struct EndWaiter;

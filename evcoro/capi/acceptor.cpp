@@ -1,0 +1,225 @@
+#include <sys/socket.h>
+
+#include <memory>
+#include <new>
+#include <string_view>
+#include <utility>
+
+#include <corothread/cthread_c.hpp>
+#include <evcoro/capi/objects.hpp>
+
+using namespace evcoro::capi;
+using evcoro::Accepted;
+using evcoro::Address;
+using evcoro::Refusal;
+using evcoro::Socket;
+using evcoro::TcpAcceptor;
+using evcoro::WhenFull;
+
+struct tagEVTCPACCEPTOR {
+  TcpAcceptor acceptor;
+};
+
+namespace {
+
+// Callbacks are the application's functions, kept while a connection may need them.
+struct Callbacks {
+  EVTHREAD_FACTORY plain_factory = nullptr;  // one of the two
+  EVTHREAD_FACTORY_EX factory = nullptr;
+  void* factory_ctx = nullptr;
+  void (*discard)(void* ctx, void* factory_ctx) = nullptr;
+  void (*refuse)(EVREFUSAL* refusal, void* factory_ctx) = nullptr;
+};
+
+// The socket of a connection; it has its place in the connection.
+struct ConnectionSocket final : EVSOCKET {
+  ConnectionSocket() noexcept : EVSOCKET(Socket{}) {}
+  void dispose() noexcept override {
+    unlink();
+    socket.close();
+  }
+};
+
+// Connection is what the factory says of a new connection, and then what its thread runs.
+struct Connection {
+  explicit Connection(std::shared_ptr<const Callbacks> its_callbacks) noexcept
+      : callbacks(std::move(its_callbacks)) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    if (is_decided && callbacks->discard != nullptr)
+      callbacks->discard(ctx, callbacks->factory_ctx);
+  }
+
+  int ask(int fd) {
+    const int verdict = callbacks->plain_factory != nullptr
+                            ? callbacks->plain_factory(fd, &proc, &ctx)
+                            : callbacks->factory(fd, &proc, &ctx, callbacks->factory_ctx);
+    is_decided = verdict == 0 && proc != nullptr;
+    return is_decided ? 0 : -1;
+  }
+
+  void run(Socket& accepted) {
+    is_decided = false;  // ctx is the thread's now
+    socket.socket = std::move(accepted);
+    EVTHREAD thread{*evcoro::detail::current_thread()};
+    thread.objects.push_back(socket);
+    evcoro::corothread::CThreadParent parent;
+    proc(&thread, &socket, ctx);
+  }
+
+  std::shared_ptr<const Callbacks> callbacks;
+  EVTHREAD_PROC proc = nullptr;
+  void* ctx = nullptr;
+  bool is_decided = false;
+  ConnectionSocket socket;
+};
+
+int ask_factory(const std::shared_ptr<const Callbacks>& callbacks, Accepted& accepted) {
+  auto connection = std::make_shared<Connection>(callbacks);
+  if (connection->ask(accepted.native_handle()) != 0) return -1;
+  accepted.run([connection = std::move(connection)](Socket& socket) { connection->run(socket); });
+  return 0;
+}
+
+// False, with errno, unless descriptor listens: then it stays the caller's.
+bool listens(int descriptor) noexcept {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0) return false;
+  if (listening == 0) fail(EINVAL);
+  return listening != 0;
+}
+
+// False, with errno, if options are not to be had.
+bool to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Callbacks>& callbacks,
+             TcpAcceptor::Options& to) {
+  to.backlog = from.backlog;
+  to.receive_buffer = from.read_buffer_size;
+  to.send_buffer = from.write_buffer_size;
+  to.when_full = from.when_full == EVWHEN_FULL_REJECT ? WhenFull::reject : WhenFull::pause;
+  if (from.name != nullptr) to.name = from.name;
+  to.where = {from.file != nullptr ? from.file : "EVTCPACCEPTOR_init",
+              static_cast<std::uint32_t>(from.line)};
+  if (callbacks->refuse != nullptr) {
+    to.refuse = [callbacks](Refusal& refusal) {
+      callbacks->refuse(reinterpret_cast<EVREFUSAL*>(&refusal), callbacks->factory_ctx);
+    };
+  }
+  if (from.stacks != nullptr) to.stacks = evcoro::stacks::pool_of(from.stacks);
+  return from.stacks == nullptr || to.stacks != nullptr;
+}
+
+EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
+                    const Callbacks& callbacks) noexcept try {
+  const bool has_factory = callbacks.plain_factory != nullptr || callbacks.factory != nullptr;
+  if (loop == nullptr || !has_factory) return refuse(EINVAL);
+  if (options.address == nullptr && !listens(options.listener_fd)) return nullptr;
+  const auto shared = std::make_shared<const Callbacks>(callbacks);
+  TcpAcceptor::Options core;
+  if (!to_core(options, shared, core)) return nullptr;
+  const auto factory = [shared](Accepted& accepted) { return ask_factory(shared, accepted); };
+  if (options.address != nullptr) {
+    return new EVTCPACCEPTOR{
+        TcpAcceptor{loop->loop, to_address(*options.address), factory, std::move(core)}};
+  }
+  return new EVTCPACCEPTOR{TcpAcceptor{loop->loop, options.listener_fd, factory, std::move(core)}};
+} catch (...) {
+  fail_as_caught();
+  return nullptr;
+}
+
+EVTCPACCEPTOR_OPTIONS with_sizes(int read_buffer_size, int write_buffer_size) noexcept {
+  EVTCPACCEPTOR_OPTIONS options;
+  EVTCPACCEPTOR_OPTIONS_init(&options);
+  options.read_buffer_size = read_buffer_size;
+  options.write_buffer_size = write_buffer_size;
+  return options;
+}
+
+EVTCPACCEPTOR* listen_on(EVLOOP* loop, const SOCKADDR* address, int backlog,
+                         EVTCPACCEPTOR_OPTIONS options, const Callbacks& callbacks) noexcept {
+  if (address == nullptr) return refuse(EINVAL);
+  options.address = address;
+  options.backlog = backlog;
+  return make(loop, options, callbacks);
+}
+
+}  // namespace
+
+EVTCPACCEPTOR* EVTCPACCEPTOR_init_ex(EVLOOP* loop, const SOCKADDR* address, int backlog,
+                                     EVTHREAD_FACTORY factory, int read_buffer_size,
+                                     int write_buffer_size) noexcept {
+  return listen_on(loop, address, backlog, with_sizes(read_buffer_size, write_buffer_size),
+                   {.plain_factory = factory});
+}
+
+EVTCPACCEPTOR* EVTCPACCEPTOR_init_ctx(EVLOOP* loop, const SOCKADDR* address, int backlog,
+                                      EVTHREAD_FACTORY_EX factory, int read_buffer_size,
+                                      int write_buffer_size, void* factory_ctx) noexcept {
+  return listen_on(loop, address, backlog, with_sizes(read_buffer_size, write_buffer_size),
+                   {.factory = factory, .factory_ctx = factory_ctx});
+}
+
+EVTCPACCEPTOR* EVTCPACCEPTOR_init(EVLOOP* loop, int listener_fd, EVTHREAD_FACTORY factory,
+                                  int read_buffer_size, int write_buffer_size) noexcept {
+  EVTCPACCEPTOR_OPTIONS options = with_sizes(read_buffer_size, write_buffer_size);
+  options.listener_fd = listener_fd;
+  return make(loop, options, {.plain_factory = factory});
+}
+
+int EVTCPACCEPTOR_OPTIONS_init(EVTCPACCEPTOR_OPTIONS* options) noexcept {
+  if (options == nullptr) return fail(EINVAL);
+  const TcpAcceptor::Options defaults;
+  *options = {};
+  options->listener_fd = -1;
+  options->backlog = defaults.backlog;
+  options->read_buffer_size = defaults.receive_buffer;
+  options->write_buffer_size = defaults.send_buffer;
+  return 0;
+}
+
+EVTCPACCEPTOR* EVTCPACCEPTOR_init_options(EVLOOP* loop,
+                                          const EVTCPACCEPTOR_OPTIONS* options) noexcept {
+  if (options == nullptr) return refuse(EINVAL);
+  return make(loop, *options,
+              {.factory = options->factory,
+               .factory_ctx = options->factory_ctx,
+               .discard = options->discard,
+               .refuse = options->refuse});
+}
+
+int EVREFUSAL_write(EVREFUSAL* refusal, const void* data, size_t size) noexcept {
+  if (refusal == nullptr || data == nullptr) return fail(EINVAL);
+  const std::string_view text{static_cast<const char*>(data), size};
+  return static_cast<int>(reinterpret_cast<Refusal*>(refusal)->write(text));
+}
+
+int EVREFUSAL_peer_address(EVREFUSAL* refusal, SOCKADDR* address) noexcept {
+  if (refusal == nullptr || address == nullptr) return fail(EINVAL);
+  return store(reinterpret_cast<Refusal*>(refusal)->peer_address(), *address);
+}
+
+int EVTCPACCEPTOR_counters(EVTCPACCEPTOR* acceptor, EVTCPACCEPTOR_COUNTERS* counters) noexcept {
+  if (acceptor == nullptr || counters == nullptr) return fail(EINVAL);
+  const TcpAcceptor::Counters from = acceptor->acceptor.counters();
+  *counters = {};
+  counters->accepted = from.accepted;
+  counters->refused = from.refused;
+  counters->waiting = from.waiting;
+  counters->active = from.active;
+  counters->peak = from.peak;
+  return 0;
+}
+
+int EVTCPACCEPTOR_local_address(EVTCPACCEPTOR* acceptor, SOCKADDR* address) noexcept {
+  if (acceptor == nullptr || address == nullptr) return fail(EINVAL);
+  return store(acceptor->acceptor.local_address(), *address);
+}
+
+int EVTCPACCEPTOR_drain(EVTCPACCEPTOR* acceptor, struct timeval timeout) noexcept {
+  if (acceptor == nullptr) return fail(EINVAL);
+  return finish(acceptor->acceptor.drain(to_timeout(timeout)));
+}
+
+void EVTCPACCEPTOR_close(EVTCPACCEPTOR* acceptor) noexcept { delete acceptor; }

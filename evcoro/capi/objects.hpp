@@ -1,0 +1,118 @@
+// What the C face's handles point to. Private to it.
+//
+// An EVTHREAD is what C knows of a thread: the thread's own, not a part of its task, since threads
+// come from EVTHREAD_init(), from acceptors, and from C++ code. It owns EVSOCKETs and EVTIMERs.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+#include <evcoro/evthread.h>
+#include <evcoro/loop.hpp>
+#include <evcoro/net/address.hpp>
+#include <evcoro/net/socket.hpp>
+#include <evcoro/net/tcp_acceptor.hpp>
+#include <evcoro/thread.hpp>
+#include <evcoro/timeout.hpp>
+#include <evcoro/timer.hpp>
+#include <stacks/intrusive_list.hpp>
+#include <stacks/stacks_c.hpp>
+
+namespace evcoro::capi {
+
+using stacks::fail;
+using stacks::fail_as_caught;
+
+// finish() is what a C function returns for an error_code.
+inline int finish(const std::error_code& error) noexcept { return error ? fail(error) : 0; }
+
+// refuse() sets errno and returns NULL.
+inline std::nullptr_t refuse(const std::error_code& error) noexcept { return fail(error), nullptr; }
+inline std::nullptr_t refuse(int error) noexcept { return fail(error), nullptr; }
+
+Timeout to_timeout(timeval timeout) noexcept;
+
+Address to_address(const SOCKADDR& saddr) noexcept;
+int store(const Address& from, SOCKADDR& to) noexcept;
+
+// Object is what an EVTHREAD owns. dispose() closes and frees it.
+struct Object : stacks::ListLink {
+  virtual ~Object() = default;
+  virtual void dispose() noexcept { delete this; }
+};
+
+// CTask is the task of EVTHREAD_init().
+class CTask;
+
+}  // namespace evcoro::capi
+
+struct tagEVLOOP {
+  tagEVLOOP(evcoro::stacks::StackPool& pool, event_base* base);
+  ~tagEVLOOP();
+
+  evcoro::Loop loop;
+  evcoro::stacks::IntrusiveList<evcoro::capi::CTask> not_started;
+};
+
+struct tagEVSOCKET : evcoro::capi::Object {
+  explicit tagEVSOCKET(evcoro::Socket its_socket) noexcept : socket(std::move(its_socket)) {}
+  evcoro::Socket socket;
+};
+
+struct tagEVTIMER final : evcoro::capi::Object {
+  tagEVTIMER(evcoro::detail::ThreadTask& owner, int its_id, timeval its_expiry) noexcept
+      : timer(owner), id(its_id), expiry(its_expiry) {}
+  evcoro::Timer timer;
+  int id;
+  timeval expiry;
+};
+
+struct tagEVTHREAD {
+  explicit tagEVTHREAD(evcoro::detail::ThreadTask& its_task,
+                       evcoro::capi::CTask* its_c_task = nullptr) noexcept
+      : task(its_task), c_task(its_c_task) {
+    task.c_face = this;
+  }
+  ~tagEVTHREAD() {
+    dispose_of_objects();
+    task.c_face = nullptr;
+  }
+  tagEVTHREAD(const tagEVTHREAD&) = delete;
+  tagEVTHREAD& operator=(const tagEVTHREAD&) = delete;
+
+  void dispose_of_objects() noexcept {
+    while (!objects.empty()) objects.pop_front().dispose();
+  }
+
+  evcoro::detail::ThreadTask& task;
+  evcoro::capi::CTask* const c_task;  // nullptr if not from EVTHREAD_init()
+  evcoro::stacks::IntrusiveList<evcoro::capi::Object> objects;
+  bool woken = false;           // EVTHREAD_wake() was called
+  bool waits_for_wake = false;  // parked in EVTHREAD_park()
+};
+
+namespace evcoro::capi {
+
+class CTask final : public detail::ResultTask<void> {
+ public:
+  CTask(detail::LoopCore& core, const SpawnOptions& options, EVTHREAD_PROC proc,
+        void* user_ctx) noexcept
+      : ResultTask(core, options), proc_(proc), user_ctx_(user_ctx) {}
+
+  EVTHREAD thread{*this, this};
+  EVSOCKET* socket = nullptr;
+  bool is_started = false;
+  bool is_joinable = false;
+  bool is_being_joined = false;
+
+ private:
+  void run() override;
+  void on_end() noexcept override;
+
+  EVTHREAD_PROC const proc_;
+  void* const user_ctx_;
+};
+
+}  // namespace evcoro::capi

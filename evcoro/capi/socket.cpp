@@ -1,0 +1,140 @@
+#include <sys/socket.h>
+
+#include <climits>
+#include <new>
+#include <span>
+
+#include <evcoro/capi/objects.hpp>
+#include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/socket_libevent.hpp>
+
+using namespace evcoro::capi;
+using evcoro::Address;
+using evcoro::IoResult;
+using evcoro::Result;
+using evcoro::Socket;
+
+namespace {
+
+EVSOCKET* give_to(EVTHREAD& thread, Result<Socket> socket) noexcept {
+  if (!socket) return refuse(socket.error());
+  auto* const result = new (std::nothrow) EVSOCKET(std::move(*socket));
+  if (result == nullptr) return refuse(ENOMEM);
+  thread.objects.push_back(*result);
+  return result;
+}
+
+int to_int(const IoResult& io) noexcept {
+  return io.error ? fail(io.error) : static_cast<int>(io.count);
+}
+
+int to_int(const IoResult& io, size_t& count) noexcept {
+  count = io.count;
+  return finish(io.error);
+}
+
+std::span<std::byte> bytes(void* data, size_t size) noexcept {
+  return {static_cast<std::byte*>(data), size};
+}
+std::span<const std::byte> bytes(const void* data, size_t size) noexcept {
+  return {static_cast<const std::byte*>(data), size};
+}
+
+bool is_usable(const EVSOCKET* socket, const void* buf, size_t size) noexcept {
+  return socket != nullptr && (buf != nullptr || size == 0);
+}
+
+}  // namespace
+
+EVSOCKET* EVSOCKET_init(EVTHREAD* thread, int fd, int) noexcept {
+  if (thread == nullptr) return refuse(EINVAL);
+  auto* const result = new (std::nothrow) EVSOCKET(Socket{});
+  if (result == nullptr) return refuse(ENOMEM);
+  auto adopted = evcoro::detail::SocketState::adopt(thread->task.core(), fd);
+  if (!adopted) {
+    delete result;
+    return refuse(adopted.error());
+  }
+  result->socket = std::move(*adopted);
+  thread->objects.push_back(*result);
+  return result;
+}
+
+EVSOCKET* EVSOCKET_open(EVTHREAD* thread, int family) noexcept {
+  if (thread == nullptr) return refuse(EINVAL);
+  return give_to(*thread, Socket::open(thread->task.core().loop(), family));
+}
+
+int EVSOCKET_close(EVSOCKET* socket) noexcept {
+  if (socket == nullptr) return fail(EINVAL);
+  socket->dispose();
+  return 0;
+}
+
+int EVSOCKET_release(EVSOCKET* socket) noexcept {
+  if (socket == nullptr) return fail(EINVAL);
+  const int descriptor = socket->socket.release();
+  socket->dispose();
+  return descriptor;
+}
+
+int EVSOCKET_fd(EVSOCKET* socket) noexcept {
+  return socket == nullptr ? fail(EINVAL) : socket->socket.native_handle();
+}
+
+int EVSOCKET_connect(EVSOCKET* socket, const struct sockaddr* address, socklen_t length,
+                     struct timeval timeout) noexcept {
+  if (socket == nullptr || address == nullptr || length < sizeof address->sa_family) {
+    return fail(EINVAL);
+  }
+  return finish(socket->socket.connect(address, length, to_timeout(timeout)));
+}
+
+int EVSOCKET_recv(EVSOCKET* socket, void* buf, size_t size, int flags,
+                  struct timeval timeout) noexcept {
+  if (!is_usable(socket, buf, size) || size > INT_MAX) return fail(EINVAL);
+  return to_int(socket->socket.recv(bytes(buf, size), to_timeout(timeout), flags));
+}
+
+int EVSOCKET_recv_all(EVSOCKET* socket, void* buf, size_t size, int flags,
+                      struct timeval timeout) noexcept {
+  if (!is_usable(socket, buf, size) || size > INT_MAX) return fail(EINVAL);
+  return to_int(socket->socket.recv_all(bytes(buf, size), to_timeout(timeout), flags));
+}
+
+int EVSOCKET_send(EVSOCKET* socket, const void* buf, size_t size, int flags,
+                  struct timeval timeout) noexcept {
+  if (!is_usable(socket, buf, size) || size > INT_MAX) return fail(EINVAL);
+  return to_int(socket->socket.send(bytes(buf, size), to_timeout(timeout), flags));
+}
+
+int EVSOCKET_recv_all_ex(EVSOCKET* socket, void* buf, size_t size, int flags,
+                         struct timeval timeout, size_t* count) noexcept {
+  if (!is_usable(socket, buf, size) || count == nullptr) return fail(EINVAL);
+  return to_int(socket->socket.recv_all(bytes(buf, size), to_timeout(timeout), flags), *count);
+}
+
+int EVSOCKET_send_ex(EVSOCKET* socket, const void* buf, size_t size, int flags,
+                     struct timeval timeout, size_t* count) noexcept {
+  if (!is_usable(socket, buf, size) || count == nullptr) return fail(EINVAL);
+  return to_int(socket->socket.send(bytes(buf, size), to_timeout(timeout), flags), *count);
+}
+
+int EVSOCKET_shutdown(EVSOCKET* socket, int how) noexcept {
+  if (socket == nullptr) return fail(EINVAL);
+  return finish(socket->socket.shutdown(static_cast<Socket::Shutdown>(how)));
+}
+
+void EVSOCKET_set_idle_timeout(EVSOCKET* socket, struct timeval timeout) noexcept {
+  if (socket != nullptr) socket->socket.set_idle_timeout(to_timeout(timeout));
+}
+
+int EVSOCKET_local_address(EVSOCKET* socket, SOCKADDR* address) noexcept {
+  if (socket == nullptr || address == nullptr) return fail(EINVAL);
+  return store(socket->socket.local_address(), *address);
+}
+
+int EVSOCKET_peer_address(EVSOCKET* socket, SOCKADDR* address) noexcept {
+  if (socket == nullptr || address == nullptr) return fail(EINVAL);
+  return store(socket->socket.peer_address(), *address);
+}

@@ -1,0 +1,431 @@
+#define _GNU_SOURCE
+#include <sys/socket.h>
+
+#include "fixture.h"
+
+// Order is what happened, a letter for each.
+typedef struct Order {
+  Fixture f;
+  char text[16];
+  EVTHREAD* thread;
+} Order;
+
+static void note(Order* order, char what) { order->text[strlen(order->text)] = what; }
+
+// --- starting ---
+
+static void note_and_yield(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  note(ctx, 'a');
+  REQUIRE_C(EVTHREAD_yield() == 0);
+  note(ctx, 'c');
+}
+
+TEST_CASE_C(started_at_once, "a thread that is started runs at once, until it first waits") {
+  Order order = {.text = ""};
+  set_up(&order.f);
+  EVTHREAD* const thread = EVTHREAD_init(order.f.loop, note_and_yield, &order);
+  REQUIRE_C(strcmp(order.text, "") == 0);
+  REQUIRE_C(EVTHREAD_start(thread, NULL) == 0);
+  note(&order, 'b');
+  REQUIRE_C(strcmp(order.text, "ab") == 0);
+  REQUIRE_C(EVLOOP_run(order.f.loop) == 1);
+  REQUIRE_C(strcmp(order.text, "abc") == 0);
+  tear_down(&order.f);
+}
+
+static void start_another(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Order* const order = ctx;
+  note(order, '<');
+  start(&order->f, note_and_yield, order);
+  note(order, '>');
+}
+
+TEST_CASE_C(started_inside, "a thread that starts another goes on when that waits") {
+  Order order = {.text = ""};
+  set_up(&order.f);
+  run_in_thread(&order.f, start_another, &order);
+  REQUIRE_C(strcmp(order.text, "<a>c") == 0);
+  tear_down(&order.f);
+}
+
+static void do_nothing(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {}
+
+static void start_again(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_ERRNO(EVTHREAD_start(thread, NULL) == -1, EALREADY);
+  REQUIRE_ERRNO(EVTHREAD_free(thread) == -1, EBUSY);
+}
+
+TEST_CASE_C(started_twice, "a thread can be started once, and frees itself") {
+  Fixture f;
+  set_up(&f);
+  run_in_thread(&f, start_again, NULL);
+  for (int i = 0; i < 1000; ++i) run_in_thread(&f, do_nothing, NULL);
+  REQUIRE_C(stacks_in_use(&f) == 0);
+  tear_down(&f);
+}
+
+TEST_CASE_C(no_stack_left, "the stacks cap the threads") {
+  Fixture f;
+  set_up_with(&f, 2);
+  EVTHREAD* const first = EVTHREAD_init(f.loop, do_nothing, NULL);
+  EVTHREAD* const second = EVTHREAD_init(f.loop, do_nothing, NULL);
+  REQUIRE_C(first != NULL && second != NULL);
+  REQUIRE_ERRNO(EVTHREAD_init(f.loop, do_nothing, NULL) == NULL, EAGAIN);
+  REQUIRE_C(EVTHREAD_free(first) == 0);  // was never started
+  REQUIRE_C(EVTHREAD_start(second, NULL) == 0);
+  run_in_thread(&f, do_nothing, NULL);
+  tear_down(&f);
+}
+
+static void check_size(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  *(size_t*)ctx = EVTHREAD_stack_size(thread);
+  REQUIRE_C(EVTHREAD_stack_watermark(thread) > 0);
+  REQUIRE_C(EVTHREAD_stack_watermark(thread) <= EVTHREAD_stack_size(thread));
+}
+
+TEST_CASE_C(other_stacks, "a thread can have stacks of another size, and a name") {
+  Fixture f;
+  STACKS large;
+  size_t usual = 0;
+  size_t size = 0;
+  set_up(&f);
+  run_in_thread(&f, check_size, &usual);
+  REQUIRE_C(STACKS_init(&large, 1, 129) == 0);
+  EVTHREAD_OPTIONS options = {.name = "large", .stacks = &large};
+  EVTHREAD* const thread = EVTHREAD_init_ex(f.loop, check_size, &size, &options);
+  REQUIRE_C(strcmp(EVTHREAD_name(thread), "large") == 0);
+  REQUIRE_C(EVTHREAD_id(thread) != 0);
+  REQUIRE_C(EVTHREAD_start(thread, NULL) == 0);
+  REQUIRE_C(size > usual);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  REQUIRE_C(STACKS_destroy(&large) == 0);
+  REQUIRE_ERRNO(EVTHREAD_init_ex(f.loop, check_size, &size, &options) == NULL, EINVAL);
+  tear_down(&f);
+}
+
+// --- what it owns ---
+
+static void own_sockets(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  int* const pair = ctx;
+  REQUIRE_C(socket != NULL && EVSOCKET_fd(socket) == pair[0]);
+  REQUIRE_C(EVSOCKET_init(thread, pair[1], 1) != NULL);
+  REQUIRE_C(EVTIMER_start(EVTIMER_init(thread, 1, long_time())) == 0);
+}
+
+TEST_CASE_C(owned, "what a thread has open is closed when it ends") {
+  Fixture f;
+  int pair[2];
+  set_up(&f);
+  const int before = open_descriptors();
+  REQUIRE_C(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  EVTHREAD* const thread = EVTHREAD_init(f.loop, own_sockets, pair);
+  EVSOCKET* const socket = EVSOCKET_init(thread, pair[0], 1);
+  REQUIRE_C(EVTHREAD_start(thread, socket) == 0);
+  REQUIRE_C(open_descriptors() == before);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+TEST_CASE_C(owned_by_nobody, "a thread that is freed before it is started closes what it has") {
+  Fixture f;
+  int pair[2];
+  set_up(&f);
+  REQUIRE_C(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  EVTHREAD* const thread = EVTHREAD_init(f.loop, do_nothing, NULL);
+  REQUIRE_C(EVSOCKET_init(thread, pair[0], 1) != NULL);
+  REQUIRE_C(EVTIMER_start(EVTIMER_init(thread, 1, long_time())) == 0);
+  REQUIRE_C(EVTHREAD_free(thread) == 0);
+  close(pair[1]);
+  tear_down(&f);
+}
+
+typedef struct Child {
+  STACKS* stacks;
+  CTHREAD* thread;
+} Child;
+
+static int kills = 0;
+
+static void yield_until_killed(VALUES* values) {
+  if (CTHREAD_yield(NULL, NULL) == 1) ++kills;
+}
+
+static void start_child(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Child* const child = ctx;
+  child->thread = CTHREAD_init(child->stacks, yield_until_killed);
+  REQUIRE_C(CTHREAD_start(child->thread, NULL, NULL) == 0);
+}
+
+TEST_CASE_C(owned_coroutines, "a thread that ends kills the CTHREADs that it has started") {
+  Fixture f;
+  set_up(&f);
+  Child child = {.stacks = &f.stacks};
+  run_in_thread(&f, start_child, &child);
+  REQUIRE_C(kills == 1);
+  REQUIRE_C(CTHREAD_state(child.thread) == CTHREAD_STATE_EXIT);
+  REQUIRE_C(CTHREAD_free(child.thread) == 0);
+  tear_down(&f);
+}
+
+static void delay_in_child(VALUES* values) {
+  REQUIRE_C(EVTHREAD_delay(EVTHREAD_current(), milliseconds(1)) == 0);
+}
+
+static void block_in_child(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Child* const child = ctx;
+  child->thread = CTHREAD_init(child->stacks, delay_in_child);
+  REQUIRE_C(CTHREAD_start(child->thread, NULL, NULL) == 1);
+  REQUIRE_C(CTHREAD_free(child->thread) == 0);
+}
+
+TEST_CASE_C(blocking_coroutines, "a CTHREAD may block in a thread, which then waits with it") {
+  Fixture f;
+  set_up(&f);
+  Child child = {.stacks = &f.stacks};
+  run_in_thread(&f, block_in_child, &child);
+  tear_down(&f);
+}
+
+// --- delay ---
+
+static void pause_three_times(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  const int64_t start = now_us();
+  REQUIRE_C(EVTHREAD_delay(thread, milliseconds(5)) == 0);
+  REQUIRE_C(now_us() - start >= 5000);
+  REQUIRE_C(EVTHREAD_delay(thread, EVTIMEOUT_NOW) == 0);
+  struct timeval not_normal = {0, 1000000 + 1};
+  const int64_t later = now_us();
+  REQUIRE_C(EVTHREAD_delay(thread, not_normal) == 0);
+  REQUIRE_C(now_us() - later > 1000000);
+}
+
+TEST_CASE_C(delays, "a delay is never too short") {
+  Fixture f;
+  set_up(&f);
+  run_in_thread(&f, pause_three_times, NULL);
+  tear_down(&f);
+}
+
+static void delay_other(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_ERRNO(EVTHREAD_delay(((Order*)ctx)->thread, EVTIMEOUT_NOW) == -1, EPERM);
+}
+
+TEST_CASE_C(delays_of_others, "a thread can't be delayed from outside") {
+  Order order = {.text = ""};
+  set_up(&order.f);
+  order.thread = EVTHREAD_init(order.f.loop, do_nothing, NULL);
+  REQUIRE_ERRNO(EVTHREAD_delay(order.thread, EVTIMEOUT_NOW) == -1, EPERM);
+  run_in_thread(&order.f, delay_other, &order);
+  REQUIRE_C(EVTHREAD_free(order.thread) == 0);
+  tear_down(&order.f);
+}
+
+// --- parking ---
+
+static void park_twice(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Order* const order = ctx;
+  REQUIRE_C(EVTHREAD_current() == thread);
+  note(order, 'a');
+  REQUIRE_C(EVTHREAD_park(EVTIMEOUT_NEVER) == 0);
+  note(order, 'c');
+  REQUIRE_C(EVTHREAD_wake(thread) == 0);  // counts for the next
+  REQUIRE_C(EVTHREAD_park(EVTIMEOUT_NOW) == 0);
+  REQUIRE_ERRNO(EVTHREAD_park(EVTIMEOUT_NOW) == -1, ETIMEDOUT);
+  const int64_t start = now_us();
+  REQUIRE_ERRNO(EVTHREAD_park(milliseconds(3)) == -1, ETIMEDOUT);
+  REQUIRE_C(now_us() - start >= 3000);
+  note(order, 'd');
+}
+
+TEST_CASE_C(parked, "a parked thread goes on when it is woken, and a wake-up is never lost") {
+  Order order = {.text = ""};
+  set_up(&order.f);
+  EVTHREAD* const thread = start(&order.f, park_twice, &order);
+  note(&order, 'b');
+  REQUIRE_C(EVTHREAD_wake(thread) == 0);
+  REQUIRE_C(EVTHREAD_wake(thread) == 0);  // is the same
+  REQUIRE_C(EVLOOP_run(order.f.loop) == 1);
+  REQUIRE_C(strcmp(order.text, "abcd") == 0);
+  tear_down(&order.f);
+}
+
+static void pause_undisturbed(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  const int64_t start = now_us();
+  REQUIRE_C(EVTHREAD_delay(thread, milliseconds(5)) == 0);
+  REQUIRE_C(now_us() - start >= 5000);
+  REQUIRE_C(EVTHREAD_park(EVTIMEOUT_NOW) == 0);
+}
+
+TEST_CASE_C(woken_elsewhere, "a wake-up disturbs no other wait") {
+  Fixture f;
+  set_up(&f);
+  EVTHREAD* const thread = start(&f, pause_undisturbed, NULL);
+  REQUIRE_C(EVTHREAD_wake(thread) == 0);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+// --- cancellation ---
+
+static void be_cancelled(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  int id;
+  REQUIRE_C(EVTHREAD_cancel_reason(thread) == EVCANCEL_NONE);
+  REQUIRE_ERRNO(EVTHREAD_park(EVTIMEOUT_NEVER) == -1, ECANCELED);
+  REQUIRE_C(EVTHREAD_cancel_reason(thread) == EVCANCEL_DEADLINE);  // the first one
+  REQUIRE_ERRNO(EVTHREAD_delay(thread, EVTIMEOUT_NOW) == -1, ECANCELED);
+  REQUIRE_ERRNO(EVTHREAD_yield() == -1, ECANCELED);
+  REQUIRE_ERRNO(EVTHREAD_park(EVTIMEOUT_NOW) == -1, ECANCELED);
+  REQUIRE_ERRNO(EVTHREAD_wait_timer(&id, EVTIMEOUT_NOW) == -1, ECANCELED);
+  REQUIRE_C(EVTHREAD_acknowledge_cancellation() == 0);
+  REQUIRE_C(EVTHREAD_cancel_reason(thread) == EVCANCEL_NONE);
+  REQUIRE_C(EVTHREAD_delay(thread, EVTIMEOUT_NOW) == 0);
+}
+
+TEST_CASE_C(cancelled, "cancellation is sticky, has a reason, and can be acknowledged") {
+  Fixture f;
+  set_up(&f);
+  EVTHREAD* const thread = start(&f, be_cancelled, NULL);
+  REQUIRE_C(EVTHREAD_cancel(thread, EVCANCEL_DEADLINE) == 0);
+  REQUIRE_C(EVTHREAD_cancel(thread, EVCANCEL_USER) == 0);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+static void be_cancelled_before(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_C(EVTHREAD_cancel_reason(thread) == EVCANCEL_USER);
+  REQUIRE_ERRNO(EVTHREAD_delay(thread, EVTIMEOUT_NEVER) == -1, ECANCELED);
+}
+
+TEST_CASE_C(cancelled_before, "a thread that is cancelled before it is started runs all the same") {
+  Fixture f;
+  set_up(&f);
+  EVTHREAD* const thread = EVTHREAD_init(f.loop, be_cancelled_before, NULL);
+  REQUIRE_C(EVTHREAD_cancel(thread, EVCANCEL_USER) == 0);
+  REQUIRE_C(EVTHREAD_start(thread, NULL) == 0);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+// --- joining ---
+
+static void pause_and_note(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_C(EVTHREAD_delay(thread, milliseconds(2)) == 0);
+  note(ctx, 'a');
+}
+
+static void join_it(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Order* const order = ctx;
+  EVTHREAD* const other = EVTHREAD_init(order->f.loop, pause_and_note, order);
+  REQUIRE_ERRNO(EVTHREAD_join(other, EVTIMEOUT_NOW) == -1, EINVAL);  // it isn't started
+  REQUIRE_C(EVTHREAD_start_joinable(other, NULL) == 0);
+  REQUIRE_ERRNO(EVTHREAD_join(other, EVTIMEOUT_NOW) == -1, ETIMEDOUT);
+  REQUIRE_C(EVTHREAD_join(other, long_time()) == 0);
+  note(order, 'b');
+  REQUIRE_ERRNO(EVTHREAD_join(thread, EVTIMEOUT_NEVER) == -1, EINVAL);  // it isn't joinable
+}
+
+TEST_CASE_C(joined, "a thread that was started joinable can be waited for") {
+  Order order = {.text = ""};
+  set_up(&order.f);
+  run_in_thread(&order.f, join_it, &order);
+  REQUIRE_C(strcmp(order.text, "ab") == 0);
+  tear_down(&order.f);
+}
+
+static void join_while_joined(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  EVTHREAD* const joined = ctx;
+  REQUIRE_ERRNO(EVTHREAD_join(joined, EVTIMEOUT_NEVER) == -1, EBUSY);
+  REQUIRE_ERRNO(EVTHREAD_detach(joined) == -1, EBUSY);
+}
+
+static void join_first(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_C(EVTHREAD_join(ctx, EVTIMEOUT_NEVER) == 0);
+}
+
+static void join_self(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_ERRNO(EVTHREAD_join(thread, EVTIMEOUT_NEVER) == -1, EDEADLK);
+  REQUIRE_C(EVTHREAD_park(EVTIMEOUT_NEVER) == 0);
+}
+
+TEST_CASE_C(joined_twice, "one thread at a time joins another, and none itself") {
+  Fixture f;
+  set_up(&f);
+  EVTHREAD* const joined = EVTHREAD_init(f.loop, join_self, NULL);
+  REQUIRE_C(EVTHREAD_start_joinable(joined, NULL) == 0);
+  REQUIRE_ERRNO(EVTHREAD_join(joined, EVTIMEOUT_NEVER) == -1, EPERM);  // outside a thread
+  start(&f, join_first, joined);
+  start(&f, join_while_joined, joined);
+  REQUIRE_C(EVTHREAD_wake(joined) == 0);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+TEST_CASE_C(joined_late, "one that has ended can be joined from anywhere, or detached") {
+  Fixture f;
+  set_up(&f);
+  EVTHREAD* const first = EVTHREAD_init(f.loop, do_nothing, NULL);
+  EVTHREAD* const second = EVTHREAD_init(f.loop, do_nothing, NULL);
+  EVTHREAD* const third = EVTHREAD_init(f.loop, do_nothing, NULL);
+  REQUIRE_C(EVTHREAD_start_joinable(first, NULL) == 0);
+  REQUIRE_C(EVTHREAD_start_joinable(second, NULL) == 0);
+  REQUIRE_C(EVTHREAD_start_joinable(third, NULL) == 0);
+  REQUIRE_C(stacks_in_use(&f) == 3);
+  REQUIRE_C(EVTHREAD_join(first, EVTIMEOUT_NOW) == 0);
+  REQUIRE_C(EVTHREAD_detach(second) == 0);
+  REQUIRE_C(stacks_in_use(&f) == 1);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  REQUIRE_C(EVLOOP_free(f.loop) == 0);
+  REQUIRE_C(EVTHREAD_join(third, EVTIMEOUT_NOW) == 0);  // even then
+  REQUIRE_C(STACKS_destroy(&f.stacks) == 0);
+}
+
+static void detach_self(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_C(EVTHREAD_detach(thread) == 0);
+  REQUIRE_ERRNO(EVTHREAD_detach(thread) == -1, EINVAL);
+}
+
+TEST_CASE_C(detached, "a joinable thread may detach itself") {
+  Fixture f;
+  set_up(&f);
+  REQUIRE_C(EVTHREAD_start_joinable(EVTHREAD_init(f.loop, detach_self, NULL), NULL) == 0);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+// --- misuse ---
+
+TEST_CASE_C(outside_a_thread, "what blocks is an error outside a thread") {
+  REQUIRE_ERRNO(EVTHREAD_current() == NULL, EPERM);
+  REQUIRE_ERRNO(EVTHREAD_yield() == -1, EPERM);
+  REQUIRE_ERRNO(EVTHREAD_park(EVTIMEOUT_NOW) == -1, EPERM);
+  REQUIRE_ERRNO(EVTHREAD_acknowledge_cancellation() == -1, EPERM);
+}
+
+TEST_CASE_C(thread_misuse, "NULL is an error for each function of a thread") {
+  Fixture f;
+  set_up(&f);
+  REQUIRE_ERRNO(EVTHREAD_init(NULL, do_nothing, NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_init(f.loop, NULL, NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO((EVTHREAD_init)(NULL, do_nothing, NULL) == NULL, EINVAL);  // not the macro
+  REQUIRE_ERRNO(EVTHREAD_init_at(NULL, do_nothing, NULL, "", 1) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_init_ex(NULL, do_nothing, NULL, NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_start(NULL, NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_start_joinable(NULL, NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_join(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_detach(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_free(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_delay(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_wake(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_cancel(NULL, EVCANCEL_USER) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_cancel_reason(NULL) == EVCANCEL_NONE, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_loop(NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_id(NULL) == 0, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_name(NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_stack_size(NULL) == 0, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_stack_watermark(NULL) == 0, EINVAL);
+  EVTHREAD* const thread = EVTHREAD_init(f.loop, do_nothing, NULL);
+  REQUIRE_ERRNO(EVTHREAD_cancel(thread, EVCANCEL_NONE) == -1, EINVAL);
+  REQUIRE_C(EVTHREAD_loop(thread) == f.loop);
+  REQUIRE_C(EVTHREAD_free(thread) == 0);
+  tear_down(&f);
+}
