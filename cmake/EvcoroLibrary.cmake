@@ -27,6 +27,10 @@ function(evcoro_compile_options target)
   elseif(EVCORO_SANITIZE)
     message(FATAL_ERROR "EVCORO_SANITIZE=${EVCORO_SANITIZE}: give address, thread, or nothing")
   endif()
+  if(EVCORO_SANITIZE)
+    # clang gives a program in C no run-time for what it checks in the libraries' C++.
+    set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  endif()
   target_compile_options(${target} PRIVATE ${sanitize})
   # now: binding a function at its first call takes kilobytes of stack, which may be a coroutine's.
   target_link_options(${target} PRIVATE ${sanitize} -Wl,-z,now)
