@@ -10,12 +10,17 @@
 namespace evcoro::corothread::detail {
 namespace {
 
+std::string describe(const Identity& identity) {
+  std::string text = "coroutine ";
+  if (!identity.name().empty()) text.append("'").append(identity.name()).append("' ");
+  return text + "(id " + std::to_string(identity.id()) + ")";
+}
+
 [[noreturn]] void wrong_state(const CoroutineFrame& frame, const char* what) {
   constexpr const char* names[] = {"hasn't been started", "is running", "is suspended",
                                    "has ended"};
-  throw std::logic_error(std::string("coroutine '") + std::string(frame.identity().name()) +
-                         "' (id " + std::to_string(frame.identity().id()) + ") " +
-                         names[static_cast<int>(frame.state())] + ": it can't be " + what);
+  throw std::logic_error(describe(frame.identity()) + " " + names[static_cast<int>(frame.state())] +
+                         ": it can't be " + what);
 }
 
 }  // namespace
@@ -23,7 +28,7 @@ namespace {
 stacks::Stack* take_stack(stacks::StackPool& pool, std::size_t size,
                           std::error_code& error) noexcept {
   if (size > pool.stack_size() / 2) {
-    error = std::make_error_code(std::errc::argument_list_too_long);
+    error = stacks::StackError::too_small;
     return nullptr;
   }
   stacks::Stack* const stack = pool.take(error);

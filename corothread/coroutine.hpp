@@ -134,8 +134,7 @@ class EVCORO_API CoroutineFrame {
 template <class Frame, class... Arguments>
 Frame* make_frame(stacks::StackPool& pool, Arguments&&... arguments) {
   std::error_code error;
-  Frame* const frame =
-      construct_on_stack<Frame>(pool, error, std::forward<Arguments>(arguments)...);
+  auto* const frame = construct_on_stack<Frame>(pool, error, std::forward<Arguments>(arguments)...);
   if (frame == nullptr) throw_no_stack(error);
   return frame;
 }

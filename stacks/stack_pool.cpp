@@ -30,14 +30,30 @@ constexpr std::size_t colour_step = 128;
 class StackCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "evcoro.stacks"; }
-  std::string message(int) const override {
-    return "no further stack can be guarded: the process has reached the kernel's limit of "
-           "mappings; "
-           "raise it (sysctl vm.max_map_count), use fewer stacks, or a kernel with "
-           "MADV_GUARD_INSTALL "
-           "(Linux 6.13)";
+  std::string message(int error) const override {
+    switch (static_cast<StackError>(error)) {
+      case StackError::mapping_limit:
+        return "no further stack can be guarded: the process has reached the kernel's limit of "
+               "mappings; raise it (sysctl vm.max_map_count), use fewer stacks, or a kernel with "
+               "MADV_GUARD_INSTALL (Linux 6.13)";
+      case StackError::all_taken:
+        return "all stacks of the pool are taken; wait until one is given back, or raise the "
+               "pool's capacity";
+      case StackError::too_small:
+        return "the function and what it captures would take more than half of the stack; capture "
+               "less, or raise the stacks' size";
+    }
+    return "unknown error";
   }
-  std::error_condition default_error_condition(int) const noexcept override {
+  std::error_condition default_error_condition(int error) const noexcept override {
+    switch (static_cast<StackError>(error)) {
+      case StackError::all_taken:
+        return std::errc::resource_unavailable_try_again;
+      case StackError::too_small:
+        return std::errc::argument_list_too_long;
+      case StackError::mapping_limit:
+        break;
+    }
     return std::errc::not_enough_memory;
   }
 };
@@ -136,7 +152,7 @@ std::error_code StackPool::set_up(std::byte* slot) noexcept try {
 
 std::error_code StackPool::map_next() noexcept {
   if (stacks_.size() >= options_.capacity) {
-    return std::make_error_code(std::errc::resource_unavailable_try_again);
+    return StackError::all_taken;
   }
   std::byte* slot = nullptr;
   if (const auto error = reserve(1, slot)) return error;

@@ -71,9 +71,12 @@ class EVCORO_API StackWaiter : public ListLink {
   ~StackWaiter() = default;
 };
 
-// StackError holds the errors that have no errno of their own.
+// StackError holds the errors whose message says more than an errno's. Each is equivalent to the
+// errno in brackets.
 enum class StackError {
-  mapping_limit = 1,  // vm.max_map_count is reached: no further guard can be set up
+  mapping_limit = 1,  // [ENOMEM] vm.max_map_count is reached: no further guard can be set up
+  all_taken,          // [EAGAIN] the pool is empty
+  too_small,          // [E2BIG] what is to be placed on a stack takes too much of it
 };
 EVCORO_API const std::error_category& stack_category() noexcept;
 inline std::error_code make_error_code(StackError error) noexcept {
@@ -127,8 +130,8 @@ class EVCORO_API StackPool {
   StackPool& operator=(const StackPool&) = delete;
 
   // take() returns the stack that was used last (its memory is warm), or nullptr with the reason in
-  // error: EAGAIN when all are taken, ENOMEM or StackError::mapping_limit when a further one can't
-  // be mapped.
+  // error: StackError::all_taken, or, when a further one can't be mapped, ENOMEM or
+  // StackError::mapping_limit.
   Stack* take(std::error_code& error) noexcept;
 
   // make_ready() does what take() may fail at, and so makes the next take() succeed. Returns what

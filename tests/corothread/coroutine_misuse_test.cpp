@@ -44,6 +44,13 @@ TEST_CASE_METHOD(Fixture, "resuming a coroutine that wasn't started throws, and 
   REQUIRE(coroutine->start());  // as if nothing had happened
 }
 
+TEST_CASE_METHOD(Fixture, "a misuse of a coroutine without a name is told with its id alone") {
+  Coroutine<void()> unnamed{pool, yields_once};
+  REQUIRE(message_of([&] { unnamed.resume(); }) ==
+          "coroutine (id " + std::to_string(unnamed.identity().id()) +
+              ") hasn't been started: it can't be resumed");
+}
+
 TEST_CASE_METHOD(Fixture, "starting a coroutine twice throws") {
   make(yields_once);
   coroutine->start();

@@ -166,7 +166,8 @@ TEST_CASE("a coroutine that finds no stack throws EAGAIN") {
     FAIL("found a stack");
   } catch (const std::system_error& error) {
     REQUIRE(error.code() == std::errc::resource_unavailable_try_again);
-    REQUIRE_THAT(error.what(), support::contains("no stack for a coroutine"));
+    REQUIRE_THAT(error.what(),
+                 support::contains("no stack for a coroutine: all stacks of the pool are taken"));
   }
   first.reset();
   REQUIRE(Coroutine<void()>{pool, body}.start());
@@ -180,6 +181,7 @@ TEST_CASE("a callable that is too large for its stack is E2BIG, and takes none")
     FAIL("it fits");
   } catch (const std::system_error& error) {
     REQUIRE(error.code() == std::errc::argument_list_too_long);
+    REQUIRE_THAT(error.what(), support::contains("capture less"));
   }
   REQUIRE(pool.in_use() == 0);
   REQUIRE(pool.statistics().taken == 0);

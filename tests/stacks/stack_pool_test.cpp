@@ -51,7 +51,9 @@ TEST_CASE("a pool hands out as many stacks as its capacity, then EAGAIN") {
   REQUIRE(second != nullptr);
   REQUIRE(first != second);
   REQUIRE(pool.take(error) == nullptr);
+  REQUIRE(error == evcoro::stacks::StackError::all_taken);
   REQUIRE(error == std::errc::resource_unavailable_try_again);
+  REQUIRE(error.message().find("raise the pool's capacity") != std::string::npos);
   pool.give_back(*first);
   REQUIRE(pool.take(error) == first);
   pool.give_back(*first);
