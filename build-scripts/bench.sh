@@ -50,7 +50,8 @@ done
 need build bench
 echo "building the benchmarks in build/bench ..." >&2
 quietly "$build/build.log" cmake -S "$root" --preset release -B "$build" \
-  -DEVCORO_BUILD_BENCH=ON -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF
+  -DEVCORO_BUILD_BENCH=ON -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF \
+  -DEVCORO_BUILD_TUTORIAL=OFF
 quietly "$build/build.log" cmake --build "$build" --target evcoro_benchmarks
 
 exec python3 -B "$root/tests/bench/run.py" --build "$build/tests/bench" --rounds "$rounds" \

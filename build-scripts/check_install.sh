@@ -16,7 +16,8 @@ for shared in ON OFF; do
   prefix=$root/$build/prefix
   rm -rf "$prefix" "$build/consumer"
   quietly "$build/build.log" cmake --preset release -B "$build" -DBUILD_SHARED_LIBS=$shared \
-    -DCMAKE_INSTALL_PREFIX="$prefix" -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF
+    -DCMAKE_INSTALL_PREFIX="$prefix" -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF \
+    -DEVCORO_BUILD_TUTORIAL=OFF
   quietly "$build/build.log" cmake --build "$build"
   quietly "$build/build.log" cmake --install "$build"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that the layers include one another only downwards:
-# stacks <- corothread <- evcoro <- programs, and libevent behind evcoro's .cpp files alone.
+# stacks <- corothread <- evcoro <- programs, tutorial, and libevent behind evcoro's .cpp files alone.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
@@ -37,6 +37,9 @@ forbid '^corothread/' "$nobody" '^[<"]evcoro/' 'corothread depends on stacks onl
 forbid '^(stacks|corothread|evcoro|programs)/' \
   '^evcoro/(.*\.cpp|detail/[^/]*_libevent\.hpp)$' "$libevent" \
   "libevent is for evcoro's .cpp files and evcoro/detail/*_libevent.hpp"
+forbid '^tutorial/' '^tutorial/12_' "$libevent" 'only chapter 12 is about libevent itself'
+forbid '^tutorial/' "$nobody" '^"|^<(programs|tests|tutorial|catch2|support)/' \
+  'a chapter uses what users have: public headers, by their whole names'
 forbid '^(stacks|corothread|evcoro)/' "$nobody" '^[<"](programs|tests|tutorial)/' \
   'the libraries depend on none of their users'
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs clang-tidy over the libraries' and the programs' sources, and so over their headers.
+# Runs clang-tidy over the sources of the libraries, the programs and the tutorial, and so over the
+# headers that they include.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
@@ -19,7 +20,7 @@ tidy() {
 export -f tidy
 
 mapfile -t -d '' files < <(
-  source_files 'stacks/*.cpp' 'corothread/*.cpp' 'evcoro/*.cpp' 'programs/*.cpp'
+  source_files 'stacks/*.cpp' 'corothread/*.cpp' 'evcoro/*.cpp' 'programs/*.cpp' 'tutorial/*.cpp'
 )
 [[ ${#files[@]} -gt 0 ]] || die "no sources found"
 printf '%s\0' "${files[@]}" | in_parallel tidy || die "clang-tidy has complaints"

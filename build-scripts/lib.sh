@@ -26,6 +26,18 @@ quietly() {
   fi
 }
 
+# build_program TARGET: builds a program of the preset release, which needs no tests, nor what they
+# depend on. Configured once, ninja sees to the rest; so a build directory that test.sh has made is
+# used as it is.
+build_program() {
+  local build=$root/build/release
+  if [[ ! -e $build/build.ninja ]]; then
+    echo "building $1 in build/release ..." >&2
+    quietly "$build/build.log" cmake -S "$root" --preset release -DEVCORO_BUILD_TESTS=OFF
+  fi
+  quietly "$build/build.log" cmake --build "$build" --target "$1"
+}
+
 # source_files PATTERN...: the tree's files of these names, NUL-terminated, relative to the root:
 # what git tracks, and what is new and not ignored.
 source_files() {

@@ -1,0 +1,165 @@
+// The chapters about loops and sockets print what their pages say; the servers serve the client of
+// chapter 8.
+#include <tutorial/chapter.hpp>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+using support::Ended;
+using tutorial::Chapter;
+using tutorial::expected;
+using tutorial::require_prints_as_expected;
+
+namespace {
+
+// Server is the program of a chapter that listens on a port which the system chose. Its output has
+// the port of the pages, 9999, in the place of that.
+class Server : public Chapter {
+ public:
+  explicit Server(const std::string& name, const Options& options = {})
+      : Chapter(name, {"127.0.0.1:0"}, options) {
+    const std::string_view announcement = "listening on ";
+    if (!read_until(announcement) || !read_until("\n")) {
+      wait();
+      throw std::runtime_error(name + " doesn't start: " + output + errors);
+    }
+    const std::size_t begin = output.find(announcement) + announcement.size();
+    address_ = output.substr(begin, output.find('\n', begin) - begin);
+  }
+
+  const std::string& address() const { return address_; }
+
+  std::string output_of_the_pages() const {
+    std::string text = output;
+    return text.replace(text.find(address_), address_.size(), "127.0.0.1:9999");
+  }
+
+ private:
+  std::string address_;
+};
+
+// ServerInput is a pipe to a server's standard input.
+class ServerInput {
+ public:
+  ServerInput() { REQUIRE(::pipe2(ends_, O_CLOEXEC) == 0); }
+  ~ServerInput() {
+    close();
+    ::close(ends_[0]);
+  }
+  ServerInput(const ServerInput&) = delete;
+  ServerInput& operator=(const ServerInput&) = delete;
+
+  Chapter::Options options() const {
+    return {.set_up = [end = ends_[0]] { ::dup2(end, STDIN_FILENO); }};
+  }
+  void write(std::string_view text) const {
+    REQUIRE(::write(ends_[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  void close() { ::close(std::exchange(ends_[1], -1)); }
+
+ private:
+  int ends_[2];
+};
+
+// UnusedPort is a port of the loopback address on which nobody listens, and nobody can.
+class UnusedPort {
+ public:
+  UnusedPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address_;
+    auto* const address = reinterpret_cast<sockaddr*>(&address_);
+    REQUIRE(::bind(socket_, address, size) == 0);
+    REQUIRE(::getsockname(socket_, address, &size) == 0);
+  }
+  ~UnusedPort() { ::close(socket_); }
+  UnusedPort(const UnusedPort&) = delete;
+  UnusedPort& operator=(const UnusedPort&) = delete;
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(ntohs(address_.sin_port)); }
+
+ private:
+  int socket_;
+  sockaddr_in address_{};
+};
+
+std::string without_first_line(const std::string& text) { return text.substr(text.find('\n') + 1); }
+
+void require_fails(const std::string& name, const std::string& argument, const std::string& why) {
+  Chapter chapter{name, {argument}};
+  const Ended ended = chapter.wait();
+  REQUIRE(ended.output == name + ": " + why + "\n");
+  REQUIRE(ended.status == 1);
+}
+
+void require_client_is_served(const Server& server) {
+  Chapter client{"08_client", {server.address()}};
+  const Ended ended = client.wait();
+  REQUIRE(ended.output == expected("08_client"));
+  REQUIRE(ended.status == 0);
+}
+
+}  // namespace
+
+TEST_CASE("chapter 6, loop and timers") { require_prints_as_expected("06_loop_and_timers"); }
+
+TEST_CASE("chapters 7 and 8, the echo server and its client") {
+  Server server{"07_echo_server"};
+  require_client_is_served(server);
+  const std::string pages = expected("07_echo_server");
+  REQUIRE(server.read_until(without_first_line(pages)));
+  server.signal(SIGTERM);
+  REQUIRE(server.wait().signal == SIGTERM);
+  REQUIRE(server.output_of_the_pages() == pages);
+  REQUIRE(server.errors.empty());
+}
+
+TEST_CASE("chapter 7, an address that is in use, and none") {
+  const Server first{"07_echo_server"};
+  require_fails("07_echo_server", first.address(),
+                "listen on " + first.address() + ": Address already in use");
+  require_fails("07_echo_server", "localhost", "no IP address: localhost");
+}
+
+TEST_CASE("chapter 8, a server that isn't there, and no address") {
+  const UnusedPort unused;
+  Chapter client{"08_client", {unused.address()}};
+  const Ended ended = client.wait();
+  REQUIRE(ended.output == expected("08_client_alone"));
+  REQUIRE(ended.status == 1);
+  require_fails("08_client", "localhost", "no IP address: localhost");
+}
+
+TEST_CASE("chapter 9, deadlines and cancellation") {
+  require_prints_as_expected("09_deadlines_and_cancellation");
+}
+
+TEST_CASE("chapter 10, the throttle") { require_prints_as_expected("10_throttle"); }
+
+TEST_CASE("chapter 12, inside a libevent application") {
+  ServerInput input;
+  Server server{"12_inside_libevent", input.options()};
+  require_client_is_served(server);
+  input.write("status\n");
+  REQUIRE(server.read_until("messages\n"));
+  input.write("quit\n");
+  REQUIRE(server.wait().status == 0);
+  REQUIRE(server.output_of_the_pages() == expected("12_inside_libevent"));
+  REQUIRE(server.errors.empty());
+}
+
+TEST_CASE("chapter 12, the end of its input is the end of the program") {
+  ServerInput input;
+  Server server{"12_inside_libevent", input.options()};
+  input.close();
+  REQUIRE(server.wait().status == 0);
+  REQUIRE(server.errors.empty());
+}
