@@ -5,8 +5,10 @@
 //   }};
 //   for (int square : squares) std::cout << square << ' ';  // 1 4 9
 //
-// Elements are not copied: a reference to what is yielded is good until the iterator advances. The
-// body starts at begin(). It may block, in a thread; an exception that leaves it is thrown by
+// Elements are not copied, but for a const one where T isn't: yield those from a Generator<const
+// T>. A reference to what is yielded is good until the iterator advances.
+//
+// The body starts at begin(). It may block, in a thread; an exception that leaves it is thrown by
 // begin() or ++.
 #pragma once
 
