@@ -24,8 +24,9 @@ namespace {
 // the port of the pages, 9999, in the place of that.
 class Server : public Chapter {
  public:
-  explicit Server(const std::string& name, const Options& options = {})
-      : Chapter(name, {"127.0.0.1:0"}, options) {
+  explicit Server(const std::string& name, const std::string& any_port = "127.0.0.1:0",
+                  const Options& options = {})
+      : Chapter(name, {any_port}, options) {
     const std::string_view announcement = "listening on ";
     if (!read_until(announcement) || !read_until("\n")) {
       wait();
@@ -107,19 +108,23 @@ void require_client_is_served(const Server& server) {
   REQUIRE(ended.status == 0);
 }
 
-}  // namespace
-
-TEST_CASE("chapter 6, loop and timers") { require_prints_as_expected("06_loop_and_timers"); }
-
-TEST_CASE("chapters 7 and 8, the echo server and its client") {
-  Server server{"07_echo_server"};
+void require_echo_server(const std::string& name, const std::string& any_port) {
+  Server server{name, any_port};
   require_client_is_served(server);
-  const std::string pages = expected("07_echo_server");
+  const std::string pages = expected(name);
   REQUIRE(server.read_until(without_first_line(pages)));
   server.signal(SIGTERM);
   REQUIRE(server.wait().signal == SIGTERM);
   REQUIRE(server.output_of_the_pages() == pages);
   REQUIRE(server.errors.empty());
+}
+
+}  // namespace
+
+TEST_CASE("chapter 6, loop and timers") { require_prints_as_expected("06_loop_and_timers"); }
+
+TEST_CASE("chapters 7 and 8, the echo server and its client") {
+  require_echo_server("07_echo_server", "127.0.0.1:0");
 }
 
 TEST_CASE("chapter 7, an address that is in use, and none") {
@@ -144,9 +149,18 @@ TEST_CASE("chapter 9, deadlines and cancellation") {
 
 TEST_CASE("chapter 10, the throttle") { require_prints_as_expected("10_throttle"); }
 
+TEST_CASE("chapter 11, the echo server in C") { require_echo_server("11_echo_server_in_c", "0"); }
+
+TEST_CASE("chapter 11, a port that is in use, and none") {
+  const Server first{"07_echo_server"};
+  const std::string port = first.address().substr(first.address().find(':') + 1);
+  require_fails("11_echo_server_in_c", port, "can't listen: Address already in use");
+  require_fails("11_echo_server_in_c", "http", "no port: http");
+}
+
 TEST_CASE("chapter 12, inside a libevent application") {
   ServerInput input;
-  Server server{"12_inside_libevent", input.options()};
+  Server server{"12_inside_libevent", "127.0.0.1:0", input.options()};
   require_client_is_served(server);
   input.write("status\n");
   REQUIRE(server.read_until("messages\n"));
@@ -158,7 +172,7 @@ TEST_CASE("chapter 12, inside a libevent application") {
 
 TEST_CASE("chapter 12, the end of its input is the end of the program") {
   ServerInput input;
-  Server server{"12_inside_libevent", input.options()};
+  Server server{"12_inside_libevent", "127.0.0.1:0", input.options()};
   input.close();
   REQUIRE(server.wait().status == 0);
   REQUIRE(server.errors.empty());
