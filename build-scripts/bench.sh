@@ -2,14 +2,23 @@
 # Builds the benchmarks, installing what that takes, runs them and prints tables of ratios: each
 # figure is compared with a baseline that was measured in turns with it.
 #
-#   bench.sh [--json FILE] [--rounds N] [SUITE...]
+#   bench.sh [OPTION...] [SUITE...]
 #
-#   --json FILE     also write the figures to FILE, as an array of objects
-#   --rounds N      how often everything is measured (default 7, at least 5); medians are reported
-#   SUITE           switch, spawn, timers or echo; all of them when none is named
+#   --json FILE        also write the figures to FILE, as an array of objects
+#   --rounds N         how often everything is measured (default 7, at least 5); medians are reported
+#   --connections N,.. how many the suite echo opens (default 100,1000; up to 10000 and more, as the
+#                      limit of descriptors allows)
+#   --servers NAME,..  which echo servers run, next to epoll, which all are compared with (default:
+#                      all that echo_servers.py lists)
+#   SUITE              all of them when none is named:
+#     switch, spawn, timers   of coroutines and timeouts
+#     echo                    ping-pong: server CPU time and system calls per request
+#     streaming               server CPU time per MiB
+#     latency                 percentiles at half load
+#     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn timers echo)
+readonly suites=(switch spawn timers echo streaming latency instructions)
 build=$root/build/bench
 
 usage() {
@@ -23,7 +32,7 @@ refuse() {
 }
 
 rounds=7
-json=()
+options=()
 chosen=()
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -31,9 +40,9 @@ while [[ $# -gt 0 ]]; do
       usage
       exit
       ;;
-    --json | --rounds)
+    --rounds | --json | --connections | --servers)
       [[ -n ${2:-} ]] || refuse "$1 needs a value; see --help"
-      if [[ $1 == --json ]]; then json=(--json "$2"); else rounds=$2; fi
+      if [[ $1 == --rounds ]]; then rounds=$2; else options+=("$1" "$2"); fi
       shift
       ;;
     -*) refuse "unknown option '$1'; see --help" ;;
@@ -55,4 +64,4 @@ quietly "$build/build.log" cmake -S "$root" --preset release -B "$build" \
 quietly "$build/build.log" cmake --build "$build" --target evcoro_benchmarks
 
 exec python3 -B "$root/tests/bench/run.py" --build "$build/tests/bench" --rounds "$rounds" \
-  "${json[@]}" "${chosen[@]}"
+  "${options[@]}" "${chosen[@]}"

@@ -17,7 +17,10 @@ packages_of() {
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
     aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;
     check) echo clang clang-format clang-tidy git python3-minimal shellcheck ;;
-    bench) echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3-minimal strace ;;
+    bench)
+      echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3 strace valgrind
+      echo golang-go libasio-dev libst-dev libuv1-dev # what the echo servers are compared with
+      ;;
     *) die "no package group '$1'; there are: build run test sanitize aarch64 check bench" ;;
   esac
 }

@@ -1,133 +1,53 @@
-"""The echo suite: server CPU time and system calls per request, relative to raw epoll.
+"""The echo suite: server CPU time and system calls per request, relative to raw epoll."""
 
-In each round every server is started several times, all on the first CPU, each with a client of its
-own on the second; then they take turns, while the others sleep: processes differ by where their
-memory happens to lie, and the machine from second to second, both by more than what is looked for
-here. A turn is long enough, after a warm-up, that what the others left in the caches doesn't count.
-All servers have the same buffers; a client never sleeps while its requests are under way.
-"""
-
-import os
-import random
 import signal
 import subprocess
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import report
+from echo_servers import SMALL_BUFFER, Load, Match, by_case, take_turns
 
-CONNECTIONS = (100, 1000)
 SIZE = 512  # bytes of a message
-STARTS = 2  # of each server in each round
 TURNS = 4  # of each server after each start
-WARMUP_REQUESTS = 5000
-TURN_REQUESTS = 15_000
 TRACED_REQUESTS = 20_000
 TRACED_CONNECTIONS = 10
-BUFFERS = (8192, SIZE)  # the second one tells nobody whether more is to come
+BUFFERS = (SMALL_BUFFER, SIZE)  # the second one tells nobody whether more is to come
 
 KINDS = {
     "recvfrom": "recv", "recvmsg": "recv", "read": "recv", "readv": "recv",
     "sendto": "send", "sendmsg": "send", "write": "send", "writev": "send",
     "epoll_wait": "epoll_wait", "epoll_pwait": "epoll_wait", "epoll_pwait2": "epoll_wait",
+    "poll": "epoll_wait",
 }  # anything else is "other"
 
 
-class Server(NamedTuple):
-    name: str
-    program: str
-    timeouts: bool
-
-    def label(self):
-        """Says in every row whether the server arms a timeout on each wait."""
-        return f"{self.name}, {'timeouts' if self.timeouts else 'no timeouts'}"
-
-
-SERVERS = (  # the first one is the baseline
-    Server("epoll", "epoll_server", False),
-    Server("libevent", "libevent_server", False),
-    Server("libevent", "libevent_server", True),
-    Server("evcoro", "evcoro_server", False),
-    Server("evcoro", "evcoro_server", True),
-)
-
-
-class Match:
-    """A server that runs and a client that is connected to it."""
-
-    def __init__(self, build, server, connections, buffer):
-        cpus = sorted(os.sched_getaffinity(0))
-        options = ["--timeouts"] if server.timeouts else []
-        self._server = _start(cpus[0], build / server.program, f"--connections={connections}",
-                              f"--buffer={buffer}", *options)
-        self._client = None
-        port = _expect(self._server, "listening ")
-        self._client = _start(cpus[-1], build / "client", f"--port={port}",
-                              f"--server-pid={self.server_pid}", f"--connections={connections}",
-                              f"--size={SIZE}")
-        _expect(self._client, "ready")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in (self._client, self._server):
-            process.terminate()
-            process.communicate()
-
-    @property
-    def server_pid(self):
-        return self._server.pid
-
-    def play(self, warmup, requests):
-        """Returns the server's CPU time per request in microseconds."""
-        print(warmup, requests, file=self._client.stdin, flush=True)
-        return int(_expect(self._client, "").split()[0]) / requests / 1000
-
-
-def _start(cpu, *command):
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
-
-
-def _expect(process, prefix):
-    line = process.stdout.readline()
-    if not line.startswith(prefix) or not line:
-        process.kill()
-        raise RuntimeError(f"{process.args[0]} failed")
-    return line.removeprefix(prefix).strip()
-
-
-def run(build, rounds):
-    """Runs the suite with the programs in `build` and returns its rows."""
+def run(build, rounds, servers, connections):
+    """Runs the suite with the programs in `build` and returns its rows, for each of the numbers of
+    connections."""
     rows = []
-    for connections in CONNECTIONS:
-        rows += _cpu_rows(build, SERVERS, connections, rounds)
+    for count in connections:
+        rows += _cpu_rows(build, servers, count, rounds)
     for buffer in BUFFERS:
-        rows += _syscall_rows(build, SERVERS, buffer)
+        rows += _syscall_rows(build, servers, buffer)
     return rows
 
 
 def _cpu_rows(build, servers, connections, rounds):
-    figures = [_cpu_round(build, servers, connections) for _ in range(rounds)]
-    samples = {f"{connections} connections, {SIZE} bytes, {server.label()}":
-               [figure[server] for figure in figures] for server in servers}
-    baselines = dict.fromkeys(samples, next(iter(samples)))
-    return report.compare("echo", "server CPU per request", "us", samples, baselines)
+    warmup, requests = _requests(connections)
+    rounds = [take_turns(build, servers, Load(connections, SIZE), TURNS, lambda match:
+                         match.cpu_ns("ping-pong", warmup, requests) / requests / 1000)
+              for _ in range(rounds)]
+    case = f"{connections} connections, {SIZE} bytes, ".__add__
+    return report.compare("echo", "server CPU per request", "us", *by_case(servers, rounds, case))
 
 
-def _cpu_round(build, servers, connections):
-    turns = {server: [] for server in servers}
-    for _ in range(STARTS):
-        with ExitStack() as stack:
-            matches = {server: stack.enter_context(Match(build, server, connections, BUFFERS[0]))
-                       for server in random.sample(servers, len(servers))}
-            for _ in range(TURNS):
-                for server in random.sample(servers, len(servers)):
-                    turns[server].append(matches[server].play(WARMUP_REQUESTS, TURN_REQUESTS))
-    return turns
+def _requests(connections):
+    """How many make a warm-up and a turn: some for each connection, and few where the client waits
+    for each of them."""
+    if connections < 10:
+        return 1000, 5000
+    return max(5000, connections), max(15_000, 3 * connections)
 
 
 def _syscall_rows(build, servers, buffer):
@@ -145,8 +65,8 @@ def _syscall_rows(build, servers, buffer):
 
 def _syscalls_per_request(build, server, buffer):
     with tempfile.TemporaryDirectory() as scratch:
-        with Match(build, server, TRACED_CONNECTIONS, buffer) as match:
-            match.play(TRACED_REQUESTS, 1)
+        with Match(build, server, Load(TRACED_CONNECTIONS, SIZE, buffer)) as match:
+            match.order("ping-pong", TRACED_REQUESTS, 1)
             table = _trace(match, Path(scratch) / "summary")
     counts = {"all": 0, "recv": 0, "send": 0, "epoll_wait": 0, "other": 0}
     for name, calls in table:
@@ -161,7 +81,7 @@ def _trace(match, summary):
                                "-p", str(match.server_pid)], stderr=subprocess.PIPE, text=True)
     if "attached" not in (line := strace.stderr.readline()):
         raise RuntimeError(f"strace failed: {line.strip()}")
-    match.play(0, TRACED_REQUESTS)
+    match.order("ping-pong", 0, TRACED_REQUESTS)
     strace.send_signal(signal.SIGINT)
     strace.communicate()
     lines = [line.split() for line in summary.read_text().splitlines()]

@@ -5,16 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import echo_servers
 import echo_suite
+import instructions_suite
+import latency_suite
 import micro_suite
 import report
+import streaming_suite
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="bench.sh", usage="see bench.sh --help", add_help=False)
     parser.add_argument("--build", type=Path, required=True, help="where the programs are")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--connections", type=_numbers, default=[100, 1000])
+    parser.add_argument("--servers", type=_servers, default=echo_servers.SERVERS)
     parser.add_argument("suites", nargs="+")
     options = parser.parse_args()
 
@@ -28,16 +34,41 @@ def main():
         report.write_json(rows, options.json)
 
 
+def _numbers(text):
+    words = text.split(",")
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers such as 100,1000")
+    return [int(word) for word in words]
+
+
+def _servers(text):
+    names = text.split(",")
+    if unknown := set(names) - set(echo_servers.NAMES):
+        raise argparse.ArgumentTypeError(
+            f"no server '{min(unknown)}'; there are: {','.join(echo_servers.NAMES)}")
+    return echo_servers.choose(names)
+
+
 def run_all(options):
     rows = []
     for suite in options.suites:
-        if suite == "echo":
-            rows_of_suite = echo_suite.run(options.build, options.rounds)
-        else:
-            rows_of_suite = micro_suite.run(suite, options.build, options.rounds)
+        rows_of_suite = run_suite(suite, options)
         report.print_table(rows_of_suite)
         rows += rows_of_suite
     return rows
+
+
+def run_suite(suite, options):
+    build, rounds, servers = options.build, options.rounds, options.servers
+    if suite == "echo":
+        return echo_suite.run(build, rounds, servers, options.connections)
+    if suite == "streaming":
+        return streaming_suite.run(build, rounds, servers)
+    if suite == "latency":
+        return latency_suite.run(build, rounds, servers)
+    if suite == "instructions":
+        return instructions_suite.run(build, servers)
+    return micro_suite.run(suite, build, rounds)
 
 
 main()

@@ -4,9 +4,10 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <vector>
 
-#include "tests/bench/echo/server_main.hpp"
+#include "tests/bench/echo/server_main.h"
 
 namespace {
 
@@ -18,7 +19,7 @@ struct Connection {
 class EpollServer {
  public:
   EpollServer(int listener, std::size_t buffer)
-      : epoll_(echo::check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      : epoll_(echo_check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
         listener_{listener, {}},
         buffer_(buffer) {
     control(EPOLL_CTL_ADD, EPOLLIN, listener_);
@@ -28,7 +29,7 @@ class EpollServer {
     static epoll_event events[1024];
     for (;;) {
       const int count = epoll_wait(epoll_, events, std::size(events), -1);
-      if (count < 0 && errno != EINTR) echo::die("epoll_wait");
+      if (count < 0 && errno != EINTR) echo_die("epoll_wait");
       for (int i = 0; i < count; ++i) {
         dispatch(*static_cast<Connection*>(events[i].data.ptr), events[i].events);
       }
@@ -47,7 +48,7 @@ class EpollServer {
   }
 
   void accept_all() {
-    for (int fd; (fd = echo::accept_connection(listener_.fd)) >= 0;) {
+    for (int fd; (fd = echo_accept(listener_.fd)) >= 0;) {
       control(EPOLL_CTL_ADD, EPOLLIN, *new Connection{fd, {}});
     }
   }
@@ -87,7 +88,7 @@ class EpollServer {
 
   void control(int operation, std::uint32_t events, Connection& connection) {
     epoll_event event = {.events = events, .data = {.ptr = &connection}};
-    echo::check(epoll_ctl(epoll_, operation, connection.fd, &event), "epoll_ctl");
+    echo_check(epoll_ctl(epoll_, operation, connection.fd, &event), "epoll_ctl");
   }
 
   int epoll_;
@@ -98,13 +99,10 @@ class EpollServer {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const echo::Options options = echo::parse_options(argc, argv);
-  if (options.timeouts) {
-    std::fputs("epoll_server: this loop has no timers\n", stderr);
-    return 2;
-  }
-  const int listener = echo::listen_on_loopback();
+  const EchoOptions options = echo_init(argc, argv);
+  echo_refuse_timeouts(&options, argv[0]);
+  const int listener = echo_listen_on_loopback();
   EpollServer server(listener, options.buffer);
-  echo::announce(echo::local_port(listener));
+  echo_announce(echo_local_port(listener));
   server.run();
 }

@@ -12,12 +12,14 @@
 #include <evcoro/timeout.hpp>
 #include <stacks/stack_pool.hpp>
 
-#include "tests/bench/echo/server_main.hpp"
+#include "tests/bench/echo/server_main.h"
 
 namespace {
 
+// Size is at least buffer_size.
+template <std::size_t Size>
 void echo_until_closed(evcoro::Socket& socket, std::size_t buffer_size, evcoro::Timeout timeout) {
-  std::array<std::byte, echo::max_buffer> memory;
+  std::array<std::byte, Size> memory;
   const std::span<std::byte> buffer(memory.data(), buffer_size);
   while (const evcoro::IoResult in = socket.recv(buffer, timeout)) {
     if (in.count == 0 || !socket.send(buffer.first(in.count), timeout)) return;
@@ -27,14 +29,20 @@ void echo_until_closed(evcoro::Socket& socket, std::size_t buffer_size, evcoro::
 }  // namespace
 
 int main(int argc, char** argv) {
-  const echo::Options options = echo::parse_options(argc, argv);
+  const EchoOptions options = echo_init(argc, argv);
   const evcoro::Timeout timeout =
-      options.timeouts ? std::chrono::seconds(echo::timeout_seconds) : evcoro::Timeout();
-  evcoro::stacks::StackPool pool{{.capacity = options.connections, .stack_size = 16 * 1024}};
+      options.timeouts ? std::chrono::seconds(ECHO_TIMEOUT_SECONDS) : evcoro::Timeout();
+  const bool small = options.buffer <= ECHO_SMALL_BUFFER;
+  const auto serve =
+      small ? echo_until_closed<ECHO_SMALL_BUFFER> : echo_until_closed<ECHO_LARGE_BUFFER>;
+  const std::size_t frames = 8 * 1024;
+  evcoro::stacks::StackPool pool{
+      {.capacity = options.connections,
+       .stack_size = frames + (small ? ECHO_SMALL_BUFFER : ECHO_LARGE_BUFFER)}};
   evcoro::Loop loop{pool};
   const evcoro::TcpAcceptor acceptor{
       loop, evcoro::Address::loopback(AF_INET, 0),
-      [&](evcoro::Socket& socket) { echo_until_closed(socket, options.buffer, timeout); }};
-  echo::announce(acceptor.local_address().port());
+      [&](evcoro::Socket& socket) { serve(socket, options.buffer, timeout); }};
+  echo_announce(acceptor.local_address().port());
   loop.run();
 }

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "tests/bench/echo/server_main.hpp"
+#include "tests/bench/echo/server_main.h"
 
 namespace {
 
@@ -22,11 +22,11 @@ struct Connection {
 
 class LibeventServer {
  public:
-  LibeventServer(int listener, const echo::Options& options)
+  LibeventServer(int listener, const EchoOptions& options)
       : base_(event_base_new()), buffer_(options.buffer) {
-    if (base_ == nullptr) echo::die("event_base_new");
+    if (base_ == nullptr) echo_die("event_base_new");
     if (options.timeouts) {
-      const timeval limit = {.tv_sec = echo::timeout_seconds, .tv_usec = 0};
+      const timeval limit = {.tv_sec = ECHO_TIMEOUT_SECONDS, .tv_usec = 0};
       timeout_ = event_base_init_common_timeout(base_, &limit);
     }
     event_assign(&acceptor_, base_, listener, EV_READ | EV_PERSIST, on_accept, this);
@@ -35,13 +35,13 @@ class LibeventServer {
 
   [[noreturn]] void run() {
     event_base_dispatch(base_);
-    echo::die("event_base_dispatch");
+    echo_die("event_base_dispatch");
   }
 
  private:
   static void on_accept(evutil_socket_t listener, short, void* arg) {
     auto* server = static_cast<LibeventServer*>(arg);
-    for (int fd; (fd = echo::accept_connection(listener)) >= 0;) {
+    for (int fd; (fd = echo_accept(listener)) >= 0;) {
       auto* connection = new Connection{server, fd, {}, {}, {}};
       event_assign(&connection->readable, server->base_, fd, EV_READ | EV_PERSIST, on_readable,
                    connection);
@@ -110,9 +110,9 @@ class LibeventServer {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const echo::Options options = echo::parse_options(argc, argv);
-  const int listener = echo::listen_on_loopback();
+  const EchoOptions options = echo_init(argc, argv);
+  const int listener = echo_listen_on_loopback();
   LibeventServer server(listener, options);
-  echo::announce(echo::local_port(listener));
+  echo_announce(echo_local_port(listener));
   server.run();
 }

@@ -1,0 +1,86 @@
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <random>
+
+#include "tests/bench/echo/client.hpp"
+
+void play_ping_pong(Connections& connections, std::size_t requests) {
+  std::size_t to_send = requests;
+  std::size_t to_receive = requests;
+  const auto send_next = [&](Connection& connection) {
+    if (to_send == 0) return;
+    --to_send;
+    connections.send_message(connection);
+  };
+  for (Connection& connection : connections.all()) send_next(connection);
+  while (to_receive > 0) {
+    connections.poll([&](Connection& connection, std::uint32_t) {
+      if (!connections.receive_some(connection)) return;
+      --to_receive;
+      send_next(connection);
+    });
+  }
+}
+
+void stream(Connections& connections, std::size_t messages) {
+  const std::size_t last = connections.all().front().sent.message + messages;
+  std::size_t to_receive = messages * connections.all().size();
+  connections.watch(EPOLLIN | EPOLLOUT);
+  while (to_receive > 0) {
+    connections.poll([&](Connection& connection, std::uint32_t events) {
+      if ((events & EPOLLIN) != 0 && connections.receive_some(connection)) --to_receive;
+      if ((events & EPOLLOUT) != 0 && connection.sent.message < last && connection.sent.message - connection.received.message < static_cast<std::size_t>(getenv("WIN")?atoi(getenv("WIN")):100000)) {
+        connections.send_some(connection);
+      }
+    });
+  }
+  connections.watch(EPOLLIN);
+}
+
+namespace {
+
+// random_times() returns when each of `count` messages is due: a Poisson process, the same one for
+// every server.
+std::vector<long long> random_times(std::size_t count, double rate) {
+  std::mt19937_64 random(1);
+  std::exponential_distribution<double> gap(rate);
+  std::vector<long long> times(count);
+  double seconds = 0;
+  for (long long& time : times) time = std::llround((seconds += gap(random)) * 1e9);
+  return times;
+}
+
+long long percentile(std::vector<long long>& values, double share) {
+  const auto at =
+      values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
+}
+
+}  // namespace
+
+Latency send_at_rate(Connections& connections, std::size_t requests, double rate) {
+  const std::vector<long long> due = random_times(requests, rate);
+  std::vector<Connection>& all = connections.all();
+  // Message i goes out on connection i modulo their number, and answers keep their order.
+  std::vector<std::size_t> oldest(all.size());  // unanswered message of each connection
+  for (std::size_t i = 0; i < oldest.size(); ++i) oldest[i] = i;
+  std::vector<long long> latencies;
+  latencies.reserve(requests);
+  std::size_t sent = 0;
+  const long long start = nanoseconds(CLOCK_MONOTONIC);
+  while (latencies.size() < requests) {
+    while (sent < requests && start + due[sent] <= nanoseconds(CLOCK_MONOTONIC)) {
+      if (!connections.send_some(all[sent % all.size()])) break;  // later, on the sender's account
+      ++sent;
+    }
+    connections.poll([&](Connection& connection, std::uint32_t) {
+      if (!connections.receive_some(connection)) return;
+      std::size_t& message = oldest[connection.index];
+      latencies.push_back(nanoseconds(CLOCK_MONOTONIC) - start - due[message]);
+      message += all.size();
+    });
+  }
+  return {percentile(latencies, 0.5), percentile(latencies, 0.99), percentile(latencies, 0.999)};
+}

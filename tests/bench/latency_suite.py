@@ -1,0 +1,46 @@
+"""The latency suite: how long a request takes while the server is half busy, relative to raw epoll.
+
+Requests are due at random times, at half the rate that raw epoll keeps up with here when it is asked
+as fast as it answers; the same times for every server. They are sent without waiting for answers,
+and a latency counts from when a request was due: what a slow server delays is on its account.
+"""
+
+from statistics import median
+
+import report
+from echo_servers import Load, Match, by_case, take_turns
+
+CONNECTIONS = 100
+SIZE = 512  # bytes of a message
+TURNS = 2  # of each server after each start
+WARMUP_REQUESTS = 5000
+TURN_REQUESTS = 60_000
+PERCENTILES = ("p50", "p99", "p99.9")
+
+
+def run(build, rounds, servers):
+    """Runs the suite with the programs in `build` and returns its rows."""
+    load = Load(CONNECTIONS, SIZE)
+    rate = _throughput(build, servers[0], load) / 2
+    rounds = [take_turns(build, servers, load, TURNS, lambda match: _latencies(match, rate))
+              for _ in range(rounds)]
+    case = f"{CONNECTIONS} connections, {SIZE} bytes, {rate / 1000:.0f},000 a second, ".__add__
+    rows = []
+    for index, name in enumerate(PERCENTILES):
+        of_one = [{server: [turn[index] for turn in turns] for server, turns in figures.items()}
+                  for figures in rounds]
+        rows += report.compare("latency", f"latency at half load: {name}", "us",
+                               *by_case(servers, of_one, case))
+    return rows
+
+
+def _latencies(match, rate):
+    match.order("ping-pong", WARMUP_REQUESTS, 1)
+    return [nanoseconds / 1000 for nanoseconds in match.order("rate", TURN_REQUESTS, rate)]
+
+
+def _throughput(build, server, load):
+    """Requests per second that are answered when each answer is followed by the next request."""
+    with Match(build, server, load) as match:
+        walls = [match.order("ping-pong", WARMUP_REQUESTS, TURN_REQUESTS)[1] for _ in range(5)]
+    return TURN_REQUESTS / (median(walls) / 1e9)
