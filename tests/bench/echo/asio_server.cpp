@@ -20,7 +20,10 @@ using Socket = asio::basic_stream_socket<tcp, Executor>;
 // A Connection owns itself: it goes with the first operation that fails.
 class Connection {
  public:
-  Connection(Socket socket, std::size_t buffer) : socket_(std::move(socket)), buffer_(buffer) {}
+  Connection(Socket socket, std::size_t buffer) : socket_(std::move(socket)), buffer_(buffer) {
+    socket_.set_option(tcp::no_delay(true));
+    socket_.non_blocking(true);
+  }
 
   void read() {
     socket_.async_read_some(asio::buffer(buffer_),
@@ -32,9 +35,13 @@ class Connection {
 
  private:
   void write(std::size_t size) {
-    asio::async_write(socket_, asio::buffer(buffer_, size),
-                      [this](const asio::error_code& error, std::size_t) {
-                        if (error) return drop();
+    asio::error_code error;
+    const std::size_t sent = socket_.write_some(asio::buffer(buffer_, size), error);
+    if (sent == size) return read();
+    if (error && error != asio::error::would_block) return drop();
+    asio::async_write(socket_, asio::buffer(buffer_.data() + sent, size - sent),
+                      [this](const asio::error_code& failed, std::size_t) {
+                        if (failed) return drop();
                         read();
                       });
   }
@@ -47,10 +54,7 @@ class Connection {
 
 void accept(Acceptor& acceptor, std::size_t buffer) {
   acceptor.async_accept([&acceptor, buffer](const asio::error_code& error, Socket socket) {
-    if (!error) {
-      socket.set_option(tcp::no_delay(true));
-      (new Connection(std::move(socket), buffer))->read();
-    }
+    if (!error) (new Connection(std::move(socket), buffer))->read();
     accept(acceptor, buffer);
   });
 }

@@ -30,7 +30,9 @@ void stream(Connections& connections, std::size_t messages) {
   while (to_receive > 0) {
     connections.poll([&](Connection& connection, std::uint32_t events) {
       if ((events & EPOLLIN) != 0 && connections.receive_some(connection)) --to_receive;
-      if ((events & EPOLLOUT) != 0 && connection.sent.message < last && connection.sent.message - connection.received.message < static_cast<std::size_t>(getenv("WIN")?atoi(getenv("WIN")):100000)) {
+      if ((events & EPOLLOUT) != 0 && connection.sent.message < last &&
+          connection.sent.message - connection.received.message <
+              static_cast<std::size_t>(getenv("WIN") ? atoi(getenv("WIN")) : 100000)) {
         connections.send_some(connection);
       }
     });

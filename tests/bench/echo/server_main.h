@@ -32,7 +32,7 @@
 enum {
   ECHO_SMALL_BUFFER = 8192,   // the default --buffer
   ECHO_LARGE_BUFFER = 65536,  // the largest
-  ECHO_TIMEOUT_SECONDS = 3,   // of each wait, with --timeouts
+  ECHO_TIMEOUT_SECONDS = 60,  // of each wait, with --timeouts; more than between two turns
 };
 
 struct EchoOptions {
