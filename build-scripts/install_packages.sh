@@ -19,7 +19,7 @@ packages_of() {
     check) echo clang clang-format clang-tidy git python3-minimal shellcheck ;;
     bench)
       echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3 strace valgrind
-      echo golang-go libasio-dev libst-dev libuv1-dev # what the echo servers are compared with
+      echo golang-go libasio-dev libst-dev libuv1-dev # what evcoro is compared with
       ;;
     *) die "no package group '$1'; there are: build run test sanitize aarch64 check bench" ;;
   esac

@@ -1,33 +1,53 @@
-"""The suites that are programs of Google Benchmark: switch, spawn and timers.
+"""The suites that are programs of Google Benchmark, or speak like them: switch, spawn and timers.
 
-A round is one run of the program, whose benchmarks are repeated in random order; a round's figure is
-the median of its repetitions. A benchmark is named what/who or what/who/size.
+A round is one run of each program, whose benchmarks are repeated in random order; a round's figure
+is the median of its repetitions. A benchmark is named what/who or what/who/size.
 """
 
 import json
 import os
+import random
+import re
 import subprocess
 from statistics import median
 
 import report
+from report import Goal
 
 REPETITIONS = 7  # in each round
 SECONDS = 0.01  # of each repetition
 
+PROGRAMS = {"switch": ("switch_bench",), "spawn": ("spawn_bench", "go_spawn_bench"),
+            "timers": ("timers_bench",)}
 METRICS = {"switch": "CPU time per switch", "spawn": "CPU time per spawn and join",
            "timers": "CPU time per arm and disarm"}
+GOALS = {
+    "switch": {"ring/evcoro/10": Goal(ratio=0.5)},
+    "spawn": {"spawn/evcoro": Goal(ratio=0.5, value=50)},
+    "timers": {f"hot/{ours}/{size}": Goal(value=20)
+               for ours in ("evcoro", "evcoro_timer") for size in (10, 10_000, 1_000_000)},
+}
 
 
 def run(suite, build, rounds):
     """Runs a suite with the programs in `build` and returns its rows."""
-    runs = [_run_once(build / f"{suite}_bench") for _ in range(rounds)]
+    runs = [_run_round(build, PROGRAMS[suite]) for _ in range(rounds)]
     times = _collect(runs, lambda entry: 1e9 / entry["items_per_second"], "items_per_second")
-    rows = report.compare(suite, METRICS[suite], "ns", times, _baselines(suite, times))
+    first, *others = _baselines(suite, times)
+    rows = report.compare(suite, METRICS[suite], "ns", times, first, GOALS[suite])
+    for baselines in others:
+        rows += report.compare(suite, METRICS[suite], "ns", times, baselines)
     lateness = _collect(runs, lambda entry: entry["worst_us"], "worst_us")
     if lateness:
-        baselines = _baselines(suite, lateness)
-        rows += report.compare(suite, "worst expiry lateness", "us", lateness, baselines)
+        rows += report.compare(suite, "worst expiry lateness", "us", lateness,
+                               _same_size(lateness, "libevent"))
     return rows
+
+
+def _run_round(build, programs):
+    """The single measurements of one round."""
+    return [entry for program in random.sample(programs, len(programs))
+            for entry in _run_once(build / program)]
 
 
 def _run_once(program):
@@ -52,7 +72,7 @@ def _collect(runs, figure, field):
         repetitions = {}
         for entry in entries:
             if field in entry:
-                case = entry["run_name"].removesuffix("/iterations:1")
+                case = re.sub("/(iterations|repeats):1", "", entry["run_name"])
                 repetitions.setdefault(case, []).append(figure(entry))
         for case, figures in repetitions.items():
             samples.setdefault(case, []).append([median(figures)])
@@ -65,11 +85,27 @@ def _order(case):
 
 
 def _baselines(suite, samples):
+    """What each case is compared with, the one that the goals speak of, and what further."""
     if suite == "switch":
-        return dict.fromkeys(samples, "pair/fcontext")
+        pairs = {case: "pair/fcontext" for case in samples if case.startswith("pair/")}
+        rings = {case: base for case, base in _same_size(samples, "fcontext").items()
+                 if case.startswith("ring/")}
+        fibers = {case: base for case, base in _same_size(samples, "boost_fiber").items()
+                  if case.startswith("ring/evcoro/")}
+        return pairs | rings, fibers
     if suite == "spawn":
-        boost = [case for case in samples if "boost_fiber" in case]
-        better = min(boost, key=lambda case: median(map(median, samples[case])))
-        return dict.fromkeys(samples, better)
-    return {case: "/".join([case.split("/")[0], "libevent", case.split("/")[2]])
-            for case in samples}
+        return (dict.fromkeys(samples, _best(samples, "boost_fiber")),
+                {"spawn/evcoro": _best(samples, "go")})
+    return (_same_size(samples, "libevent"),)
+
+
+def _same_size(samples, who):
+    """The cases with a size, and the one of `who` that does the same."""
+    split = {case: case.split("/") for case in samples}
+    return {case: f"{parts[0]}/{who}/{parts[2]}" for case, parts in split.items() if parts[2:]}
+
+
+def _best(samples, who):
+    """Of the ways in which `who` does it, the fastest."""
+    ways = [case for case in samples if case.split("/")[1] == who]
+    return min(ways, key=lambda case: median(map(median, samples[case])))

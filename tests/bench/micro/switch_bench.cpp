@@ -1,8 +1,11 @@
-// What a switch costs in other libraries: a bare jump of Boost.Context, in a pair and in rings, and
-// a yield of Boost.Fiber, whose run queue is part of it. One item is one jump, or one yield.
+// What a switch costs in other libraries: a bare jump of Boost.Context, in a pair and in rings, its
+// public fibers in a pair, and a yield of Boost.Fiber, whose run queue is part of it. One item is
+// one jump, or one yield.
 #include <benchmark/benchmark.h>
 
 #include <boost/context/detail/fcontext.hpp>
+#include <boost/context/fiber.hpp>
+#include <boost/context/fixedsize_stack.hpp>
 #include <boost/fiber/fiber.hpp>
 #include <boost/fiber/operations.hpp>
 #include <boost/fiber/pooled_fixedsize_stack.hpp>
@@ -10,6 +13,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -54,6 +58,17 @@ void fcontext_pair(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 2);
 }
 BENCHMARK(fcontext_pair)->Name("pair/fcontext");
+
+void context_fiber_pair(benchmark::State& state) {
+  using boost::context::fiber;
+  fiber other{std::allocator_arg, boost::context::fixedsize_stack(stack_size), [](fiber&& from) {
+                for (;;) from = std::move(from).resume();
+                return std::move(from);
+              }};
+  for (auto _ : state) other = std::move(other).resume();
+  state.SetItemsProcessed(state.iterations() * 2);
+}
+BENCHMARK(context_fiber_pair)->Name("pair/boost_context");
 
 // A member of a ring of contexts. Whoever is jumped to notes where its predecessor stopped.
 struct Member {
