@@ -8,17 +8,19 @@
 #   --rounds N         how often everything is measured (default 7, at least 5); medians are reported
 #   --connections N,.. how many the suite echo opens (default 100,1000; up to 10000 and more, as the
 #                      limit of descriptors allows)
-#   --servers NAME,..  which echo servers run, next to epoll, which all are compared with (default:
+#   --servers NAME,..  which servers run, next to epoll, which all are compared with (default:
 #                      all that echo_servers.py lists)
 #   SUITE              all of them when none is named:
 #     switch, spawn, timers   of coroutines and timeouts
+#     memory                  of idle connections and parked threads, and the time to start those
+#     accept                  server CPU time of a connection that comes, has one echo and goes
 #     echo                    ping-pong: server CPU time and system calls per request
 #     streaming               server CPU time per MiB
 #     latency                 percentiles at half load
 #     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn timers echo streaming latency instructions)
+readonly suites=(switch spawn timers memory accept echo streaming latency instructions)
 build=$root/build/bench
 
 usage() {

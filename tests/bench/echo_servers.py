@@ -60,6 +60,7 @@ class Load(NamedTuple):
     connections: int
     size: int  # bytes of a message
     buffer: int = SMALL_BUFFER
+    reserve: int = 0  # further connections that the server must have room for
 
 
 class Match:
@@ -71,8 +72,8 @@ class Match:
         self._name = server.label()
         self._client = None
         self._server = _start(cpus[0], *launcher, build / server.program,
-                              f"--connections={load.connections}", f"--buffer={load.buffer}",
-                              *options)
+                              f"--connections={load.connections + load.reserve}",
+                              f"--buffer={load.buffer}", *options)
         port = self._expect(self._server, "listening ", START_SECONDS)
         self._client = _start(cpus[-1], build / "client", f"--port={port}",
                               f"--server-pid={self.server_pid}",
@@ -148,3 +149,8 @@ def by_case(servers, rounds, case):
     makes a row's name of a server's."""
     samples = {case(server.label()): [figures[server] for figures in rounds] for server in servers}
     return samples, dict.fromkeys(samples, next(iter(samples)))
+
+
+def ours(servers, case, goal):
+    """The same goal for all of evcoro's servers, as report.compare() wants it."""
+    return {case(server.label()): goal for server in servers if server.name == "evcoro"}

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import accept_suite
 import echo_servers
 import echo_suite
 import instructions_suite
 import latency_suite
+import memory_suite
 import micro_suite
 import report
 import streaming_suite
@@ -60,6 +62,10 @@ def run_all(options):
 
 def run_suite(suite, options):
     build, rounds, servers = options.build, options.rounds, options.servers
+    if suite == "memory":
+        return memory_suite.run(build, rounds, servers)
+    if suite == "accept":
+        return accept_suite.run(build, rounds, servers)
     if suite == "echo":
         return echo_suite.run(build, rounds, servers, options.connections)
     if suite == "streaming":

@@ -8,6 +8,8 @@
 //
 //   ping-pong WARMUP REQUESTS   prints "CPU_NS WALL_NS", what the latter number of requests took
 //                               the server
+//   connect WARMUP CYCLES       the same for connections that are opened for one request each and
+//                               then closed
 //   stream WARMUP MESSAGES      the same for messages per connection that are pushed through
 //   rate REQUESTS PER_SECOND    prints the latency's "P50_NS P99_NS P999_NS"
 //
@@ -86,6 +88,8 @@ void measure_latency(Connections& connections) {
 bool obey(const std::string& command, Connections& connections, clockid_t server_cpu) {
   if (command == "ping-pong") {
     measure(connections, server_cpu, play_ping_pong);
+  } else if (command == "connect") {
+    measure(connections, server_cpu, connect_and_close);
   } else if (command == "stream") {
     measure(connections, server_cpu, stream);
   } else if (command == "rate") {

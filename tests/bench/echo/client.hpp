@@ -58,6 +58,9 @@ class Connections {
   // whether that was its end.
   bool receive_some(Connection& connection);
 
+  // reopen() closes a connection that owes no answer and opens another in its place.
+  void reopen(Connection& connection);
+
   // watch() says what poll() looks for, at first EPOLLIN.
   void watch(std::uint32_t events);
 
@@ -73,11 +76,13 @@ class Connections {
   }
 
  private:
-  void open(Connection& connection, std::uint16_t port);
+  void open(Connection& connection);
   const char* rest_of(const Connection& connection, const Connection::Progress& progress) const;
   bool advance(Connection::Progress& progress, std::size_t bytes) const;
 
   int epoll_;
+  std::uint16_t port_;
+  std::size_t opened_ = 0;
   std::size_t size_;
   std::vector<Connection> connections_;
   std::vector<char> pattern_;
@@ -88,6 +93,10 @@ class Connections {
 // play_ping_pong() sends `requests` messages, on each connection the next one when the one before
 // is answered.
 void play_ping_pong(Connections& connections, std::size_t requests);
+
+// connect_and_close() does the same, and closes a connection that was answered and opens another
+// one before each message.
+void connect_and_close(Connections& connections, std::size_t cycles);
 
 // stream() sends `messages` messages on each connection, as fast as the socket takes them, and
 // receives meanwhile.

@@ -5,13 +5,17 @@
 
 #include "tests/bench/echo/client.hpp"
 
-void play_ping_pong(Connections& connections, std::size_t requests) {
+namespace {
+
+// play() has `requests` messages answered. start() sends one, when the one before it on its
+// connection is answered.
+void play(Connections& connections, std::size_t requests, auto start) {
   std::size_t to_send = requests;
   std::size_t to_receive = requests;
   const auto send_next = [&](Connection& connection) {
     if (to_send == 0) return;
     --to_send;
-    connections.send_message(connection);
+    start(connection);
   };
   for (Connection& connection : connections.all()) send_next(connection);
   while (to_receive > 0) {
@@ -21,6 +25,20 @@ void play_ping_pong(Connections& connections, std::size_t requests) {
       send_next(connection);
     });
   }
+}
+
+}  // namespace
+
+void play_ping_pong(Connections& connections, std::size_t requests) {
+  play(connections, requests,
+       [&](Connection& connection) { connections.send_message(connection); });
+}
+
+void connect_and_close(Connections& connections, std::size_t cycles) {
+  play(connections, cycles, [&](Connection& connection) {
+    connections.reopen(connection);
+    connections.send_message(connection);
+  });
 }
 
 void stream(Connections& connections, std::size_t messages) {
