@@ -21,7 +21,6 @@ using Socket = asio::basic_stream_socket<tcp, Executor>;
 class Connection {
  public:
   Connection(Socket socket, std::size_t buffer) : socket_(std::move(socket)), buffer_(buffer) {
-    socket_.set_option(tcp::no_delay(true));
     socket_.non_blocking(true);
   }
 

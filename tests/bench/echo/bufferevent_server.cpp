@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/listener.h>
 
 #include <cstddef>
 
@@ -19,7 +20,9 @@ class BuffereventServer {
       const timeval limit = {.tv_sec = ECHO_TIMEOUT_SECONDS, .tv_usec = 0};
       timeout_ = event_base_init_common_timeout(base_, &limit);
     }
-    event_add(event_new(base_, listener, EV_READ | EV_PERSIST, on_accept, this), nullptr);
+    if (evconnlistener_new(base_, on_accept, this, LEV_OPT_CLOSE_ON_EXEC, 0, listener) == nullptr) {
+      echo_die("evconnlistener_new");
+    }
   }
 
   [[noreturn]] void run() {
@@ -28,12 +31,11 @@ class BuffereventServer {
   }
 
  private:
-  static void on_accept(evutil_socket_t listener, short, void* arg) {
-    const auto* server = static_cast<BuffereventServer*>(arg);
-    for (int fd; (fd = echo_accept(listener)) >= 0;) server->add(fd);
+  static void on_accept(evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* arg) {
+    static_cast<const BuffereventServer*>(arg)->add(fd);
   }
 
-  void add(int fd) const {
+  void add(evutil_socket_t fd) const {
     bufferevent* connection = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
     if (connection == nullptr) echo_die("bufferevent_socket_new");
     bufferevent_set_max_single_read(connection, options_.buffer);

@@ -48,7 +48,8 @@ class EpollServer {
   }
 
   void accept_all() {
-    for (int fd; (fd = echo_accept(listener_.fd)) >= 0;) {
+    constexpr int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    for (int fd; (fd = accept4(listener_.fd, nullptr, nullptr, flags)) >= 0;) {
       control(EPOLL_CTL_ADD, EPOLLIN, *new Connection{fd, {}});
     }
   }

@@ -2,6 +2,7 @@
 // write event only while a send would block, and with --timeouts a common timeout on each of them.
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <event2/listener.h>
 
 #include <cerrno>
 #include <vector>
@@ -29,8 +30,9 @@ class LibeventServer {
       const timeval limit = {.tv_sec = ECHO_TIMEOUT_SECONDS, .tv_usec = 0};
       timeout_ = event_base_init_common_timeout(base_, &limit);
     }
-    event_assign(&acceptor_, base_, listener, EV_READ | EV_PERSIST, on_accept, this);
-    event_add(&acceptor_, nullptr);
+    if (evconnlistener_new(base_, on_accept, this, LEV_OPT_CLOSE_ON_EXEC, 0, listener) == nullptr) {
+      echo_die("evconnlistener_new");
+    }
   }
 
   [[noreturn]] void run() {
@@ -39,16 +41,14 @@ class LibeventServer {
   }
 
  private:
-  static void on_accept(evutil_socket_t listener, short, void* arg) {
+  static void on_accept(evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* arg) {
     auto* server = static_cast<LibeventServer*>(arg);
-    for (int fd; (fd = echo_accept(listener)) >= 0;) {
-      auto* connection = new Connection{server, fd, {}, {}, {}};
-      event_assign(&connection->readable, server->base_, fd, EV_READ | EV_PERSIST, on_readable,
-                   connection);
-      event_assign(&connection->writable, server->base_, fd, EV_WRITE | EV_PERSIST, on_writable,
-                   connection);
-      event_add(&connection->readable, server->timeout_);
-    }
+    auto* connection = new Connection{server, fd, {}, {}, {}};
+    event_assign(&connection->readable, server->base_, fd, EV_READ | EV_PERSIST, on_readable,
+                 connection);
+    event_assign(&connection->writable, server->base_, fd, EV_WRITE | EV_PERSIST, on_writable,
+                 connection);
+    event_add(&connection->readable, server->timeout_);
   }
 
   static void on_readable(evutil_socket_t, short what, void* arg) {
@@ -102,7 +102,6 @@ class LibeventServer {
   }
 
   event_base* base_;
-  event acceptor_ = {};
   const timeval* timeout_ = nullptr;
   std::vector<char> buffer_;
 };

@@ -22,7 +22,6 @@ class Connection {
     check(uv_tcp_init(listener->loop, &socket_), "uv_tcp_init");
     socket_.data = this;
     check(uv_accept(listener, stream()), "uv_accept");
-    check(uv_tcp_nodelay(&socket_, 1), "uv_tcp_nodelay");
     read();
   }
 

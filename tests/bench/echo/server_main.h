@@ -89,7 +89,8 @@ static inline void echo_refuse_timeouts(const struct EchoOptions* options, const
   exit(2);
 }
 
-// echo_listen_on_loopback() returns a non-blocking listener on a port that the kernel chooses.
+// echo_listen_on_loopback() returns a non-blocking listener on a port that the kernel chooses. What
+// it accepts has TCP_NODELAY by inheritance.
 static inline int echo_listen_on_loopback(void) {
   const int fd =
       echo_check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
@@ -97,6 +98,8 @@ static inline int echo_listen_on_loopback(void) {
   memset(&address, 0, sizeof address);
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int on = 1;
+  echo_check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
   echo_check(bind(fd, (struct sockaddr*)&address, sizeof address), "bind");
   echo_check(listen(fd, SOMAXCONN), "listen");
   return fd;
@@ -107,20 +110,6 @@ static inline uint16_t echo_local_port(int fd) {
   socklen_t length = sizeof address;
   echo_check(getsockname(fd, (struct sockaddr*)&address, &length), "getsockname");
   return ntohs(address.sin_port);
-}
-
-static inline void echo_set_nodelay(int fd) {
-  const int on = 1;
-  echo_check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-}
-
-// echo_accept() returns the next waiting connection, non-blocking and with TCP_NODELAY, or -1 when
-// there is none.
-static inline int echo_accept(int listener) {
-  const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0) return -1;
-  echo_set_nodelay(fd);
-  return fd;
 }
 
 // echo_announce() tells the driver that connections are welcome from now on.

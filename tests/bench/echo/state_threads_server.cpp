@@ -32,7 +32,6 @@ void* echo_until_closed(void* arg) {
   for (;;) {
     const st_netfd_t socket = st_accept(listener, nullptr, nullptr, ST_UTIME_NO_TIMEOUT);
     if (socket == nullptr) echo_die("st_accept");
-    echo_set_nodelay(st_netfd_fileno(socket));
     if (st_thread_create(echo_until_closed, socket, 0, stack_size) == nullptr) {
       echo_die("st_thread_create");
     }
