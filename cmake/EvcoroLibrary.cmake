@@ -5,12 +5,12 @@
 # compat/ is another, for headers under the names that they had once.
 #
 # evcoro_compile_options(<target>): the warnings, sanitizers and hardening that all our own code has.
-#
-# evcoro_install_package(): the files by which others find what is installed.
 
 include_guard(GLOBAL)
-include(CMakePackageConfigHelpers)
-include(GNUInstallDirs)
+
+# What a C program must link with that uses a static library of ours.
+set(evcoro_cxx_runtime ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
+list(REMOVE_ITEM evcoro_cxx_runtime ${CMAKE_C_IMPLICIT_LINK_LIBRARIES})
 
 function(evcoro_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
@@ -42,13 +42,15 @@ function(evcoro_add_library layer)
   add_library(${target} ${arg_SOURCES})
   add_library(evcoro::${layer} ALIAS ${target})
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
-  set(header_sets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   if(arg_HISTORIC_HEADERS)
     target_sources(${target} PUBLIC FILE_SET historic TYPE HEADERS BASE_DIRS compat
       FILES ${arg_HISTORIC_HEADERS})
-    list(APPEND header_sets FILE_SET historic DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   endif()
   target_link_libraries(${target} PUBLIC ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "STATIC_LIBRARY")
+    target_link_libraries(${target} INTERFACE "$<$<LINK_LANGUAGE:C>:${evcoro_cxx_runtime}>")
+  endif()
   evcoro_compile_options(${target})
   # initial-exec: the per-OS-thread state is one segment-relative load away; the libraries are to be
   # linked, not loaded by dlopen().
@@ -65,20 +67,7 @@ function(evcoro_add_library layer)
   if(layer STREQUAL "evcoro")
     set_target_properties(${target} PROPERTIES OUTPUT_NAME evcoro)
   endif()
-  install(TARGETS ${target} EXPORT evcoro ${header_sets})
-endfunction()
-
-# evcoro_install_package(): what find_package() and pkg-config read.
-function(evcoro_install_package)
-  set(directory ${CMAKE_INSTALL_LIBDIR}/cmake/evcoro)
-  set(template ${PROJECT_SOURCE_DIR}/cmake)
-  install(EXPORT evcoro NAMESPACE evcoro:: DESTINATION ${directory} FILE evcoroTargets.cmake)
-  configure_package_config_file(${template}/evcoroConfig.cmake.in evcoroConfig.cmake
-    INSTALL_DESTINATION ${directory})
-  write_basic_package_version_file(evcoroConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-  configure_file(${template}/evcoro.pc.in evcoro.pc @ONLY)
-  install(FILES
-    ${CMAKE_CURRENT_BINARY_DIR}/evcoroConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/evcoroConfigVersion.cmake
-    DESTINATION ${directory})
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/evcoro.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  if(EVCORO_INSTALL)
+    evcoro_install_library(${target})
+  endif()
 endfunction()
