@@ -109,7 +109,8 @@ unsigned from_wake(Wake wake) noexcept { return static_cast<unsigned>(wake); }
 
 [[gnu::always_inline]] inline Wake Scheduler::park_task(Task& task, TimePoint deadline,
                                                         WaitReason reason) noexcept {
-  if (task.is_cancelled()) return Wake::cancelled;
+  if (task.is_cancelled()) [[unlikely]]
+    return refuse_to_wait();
   task.parked_ = true;
   task.wait_ = reason;
   if (deadline == never) {
@@ -125,6 +126,12 @@ Wake Scheduler::park(TimePoint deadline, WaitReason reason) noexcept {
   if (task == nullptr) [[unlikely]]
     stacks::misuse("park() outside a task; block in a thread only");
   return task->scheduler()->park_task(*task, deadline, reason);
+}
+
+[[gnu::noinline]] Wake Scheduler::refuse_to_wait() noexcept {
+  Scheduler& scheduler = *current();
+  if (--scheduler.budget_ < 0) scheduler.yield_slowly(*current_task());
+  return Wake::cancelled;
 }
 
 // The common case makes no call but the switch, and so needs no frame of its own.

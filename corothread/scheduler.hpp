@@ -47,8 +47,13 @@ class EVCORO_API Scheduler {
   static Task* current_task() noexcept;
 
   // park() suspends the current task until wake(), deadline or cancellation, whichever is first; of
-  // a cancelled task it returns at once. Calling it outside a task is a misuse.
+  // a cancelled task it doesn't wait, see refuse_to_wait(). Calling it outside a task is a misuse.
   static Wake park(TimePoint deadline, WaitReason reason) noexcept;
+
+  // refuse_to_wait() is what a cancelled task's blocking call does instead of parking: it returns
+  // cancelled, and now and then lets others run, and the loop poll, before. A task that goes on and
+  // on in spite of its cancellation so stops nobody else.
+  static Wake refuse_to_wait() noexcept;
 
   // yield() lets all other ready tasks run, and, now and then, the loop poll. It does so in a
   // cancelled task too, and then returns cancelled; otherwise ready. Calling it outside a task is a

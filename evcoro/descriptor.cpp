@@ -36,7 +36,7 @@ std::error_code Descriptor::why_not(Direction direction) const noexcept {
   const ThreadTask* const thread = current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != core_) return Errc::wrong_loop;
-  if (thread->is_cancelled()) return to_error(Wake::cancelled);
+  if (thread->is_cancelled()) return to_error(Scheduler::refuse_to_wait());
   return direction == Direction::read ? Errc::second_reader : Errc::second_writer;
 }
 

@@ -89,7 +89,7 @@ std::error_code Loop::wait_for_stack(const SpawnOptions& options, Timeout timeou
   detail::ThreadTask* const thread = detail::current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != core_.get()) return Errc::wrong_loop;
-  if (thread->is_cancelled()) return detail::to_error(corothread::Wake::cancelled);
+  if (thread->is_cancelled()) return detail::to_error(corothread::Scheduler::refuse_to_wait());
   std::error_code error;
   stacks::StackPool* const pool = pool_for_spawn(options, error);
   if (pool == nullptr) return error;

@@ -19,7 +19,7 @@ std::error_code ThreadTask::wait_for_end(Timeout timeout) noexcept {
   const ThreadTask* const caller = current_thread();
   if (caller == nullptr) return Errc::not_in_a_thread;
   if (&caller->core_ != &core_) return Errc::wrong_loop;
-  if (caller->is_cancelled()) return to_error(Wake::cancelled);
+  if (caller->is_cancelled()) return to_error(Scheduler::refuse_to_wait());
   if (!timeout.may_wait()) return to_error(Wake::timed_out);
   return to_error(Scheduler::join(*this, timeout.deadline()));
 }

@@ -69,7 +69,7 @@ std::error_code wait_for_expiry(detail::ThreadTask& thread, Timeout timeout,
 
 Result<std::uint64_t> Timer::wait(Timeout timeout) noexcept {
   if (owner_ == nullptr || detail::current_thread() != owner_) return Errc::not_the_owner;
-  if (owner_->is_cancelled()) return detail::to_error(Wake::cancelled);
+  if (owner_->is_cancelled()) return detail::to_error(Scheduler::refuse_to_wait());
   const TimePoint deadline = timeout.deadline();
   while (expirations_ == 0) {
     if (!is_running()) return std::make_error_code(std::errc::invalid_argument);
@@ -81,7 +81,7 @@ Result<std::uint64_t> Timer::wait(Timeout timeout) noexcept {
 Result<Timer*> Timer::wait_any(Timeout timeout) noexcept {
   detail::ThreadTask* const thread = detail::current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
-  if (thread->is_cancelled()) return detail::to_error(Wake::cancelled);
+  if (thread->is_cancelled()) return detail::to_error(Scheduler::refuse_to_wait());
   const TimePoint deadline = timeout.deadline();
   while (true) {
     bool any_running = false;

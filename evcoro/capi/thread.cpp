@@ -176,7 +176,7 @@ int EVTHREAD_yield() noexcept {
 int EVTHREAD_park(struct timeval timeout) noexcept {
   EVTHREAD* const self = EVTHREAD_current();
   if (self == nullptr) return -1;
-  if (self->task.is_cancelled()) return finish(to_error(Wake::cancelled));
+  if (self->task.is_cancelled()) return finish(to_error(Scheduler::refuse_to_wait()));
   const Timeout patience = to_timeout(timeout);
   const TimePoint deadline = patience.deadline();
   while (!self->woken) {

@@ -336,7 +336,7 @@ std::error_code AcceptorCore::drain(Timeout timeout) noexcept {
   const ThreadTask* const thread = current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != loop_) return Errc::wrong_loop;
-  if (thread->is_cancelled()) return to_error(Wake::cancelled);
+  if (thread->is_cancelled()) return to_error(Scheduler::refuse_to_wait());
   if (drainer_ != nullptr) return system_error(EBUSY);
   const TimePoint deadline = timeout.deadline();
   const auto keep_alive = weak_from_this().lock();

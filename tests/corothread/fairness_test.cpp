@@ -174,3 +174,20 @@ TEST_CASE_METHOD(Fixture, "a drain with nobody ready does nothing") {
   REQUIRE_FALSE(loop.drain_requested);
   REQUIRE_FALSE(loop.drain_after_poll_requested);
 }
+
+TEST_CASE_METHOD(Fixture,
+                 "a cancelled task that goes on all the same lets others run, and the loop poll") {
+  Task& stubborn = spawn([this] {
+    while (!stop) {
+      ++spins;
+      loop.time += 1us;
+      CHECK(Scheduler::park(never, {"test"}) == Wake::cancelled);
+    }
+  });
+  scheduler.cancel(stubborn, CancelReason::user);
+  drain();  // returns: the loop may poll
+  REQUIRE(spins > 0);
+  REQUIRE(loop.drain_after_poll_requested);
+  spawn([this] { stop = true; });
+  run();
+}

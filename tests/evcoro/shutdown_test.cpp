@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <support/application.hpp>
+#include <support/network.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -250,4 +251,19 @@ TEST_CASE_METHOD(support::LoopFixture, "threads in shutdown wait for others, not
   for (int i = 0; i < 3; ++i) spawn(shut_down);
   loop->run();
   REQUIRE(returned == 3);
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a thread that ignores its cancellation doesn't hold up a shutdown") {
+  bool stop = false;
+  auto [socket, peer] = support::connected_pair(*loop);
+  spawn([&] {
+    while (!stop) (void)this_thread::sleep_for(1h);
+  });
+  spawn([&, &socket = socket] {
+    while (!stop) (void)support::receive(socket);
+  });
+  REQUIRE(loop->shutdown(5ms).size() == 2);
+  stop = true;
+  REQUIRE(loop->shutdown(never).empty());
 }
