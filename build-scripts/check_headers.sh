@@ -11,7 +11,7 @@ compile() {
   # Headers that need another include directory than the root are not self-contained. In C a file has
   # to declare something, which a header of macros does not.
   printf '%s\n' "#include <$1>" "#include <$1>" 'extern int something;' |
-    "$2" -x "$3" -std="$4" -I. -Wall -Wextra -Wpedantic -Werror -fsyntax-only - || {
+    "$2" -x "$3" -std="$4" -I. -Ievcoro/compat -Wall -Wextra -Wpedantic -Werror -fsyntax-only - || {
     echo "$1 does not compile on its own ($2 -std=$4)" >&2
     return 1
   }
@@ -25,9 +25,7 @@ check_header() {
 }
 export -f compile check_header
 
-mapfile -t -d '' headers < <(
-  source_files '*.hpp' '*.h' | grep -zE '^(stacks|corothread|evcoro)/' | grep -zv '/detail/'
-)
+mapfile -t -d '' headers < <(public_headers)
 [[ ${#headers[@]} -gt 0 ]] || die "no public headers found"
 printf '%s\0' "${headers[@]}" | in_parallel check_header ||
   die "some headers are not self-contained"

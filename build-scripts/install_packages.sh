@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the named groups need, and the one place that names them.
 #
-#   install_packages.sh GROUP...      GROUP: build run test sanitize aarch64 check bench
+#   install_packages.sh GROUP...      GROUP: build run test sanitize aarch64 check package bench
 #
 # Runs no apt when everything is there. On another system, install the like by hand and set
 # EVCORO_INSTALL=no.
@@ -16,12 +16,13 @@ packages_of() {
     test) echo catch2 gdb procps strace valgrind ;;
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
     aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;
-    check) echo clang clang-format clang-tidy git python3-minimal shellcheck ;;
+    check) echo clang clang-format clang-tidy git lintian python3-minimal shellcheck ;;
+    package) echo dpkg-dev file ;;
     bench)
       echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3 strace valgrind
       echo golang-go libasio-dev libst-dev libuv1-dev # what evcoro is compared with
       ;;
-    *) die "no package group '$1'; there are: build run test sanitize aarch64 check bench" ;;
+    *) die "no package group '$1'; there are: build run test sanitize aarch64 check package bench" ;;
   esac
 }
 
@@ -47,17 +48,8 @@ list=$(missing "${wanted[@]}")
 [[ -n $list ]] || exit 0
 mapfile -t packages <<<"$list"
 
-as_root=()
-if [[ $(id -u) -ne 0 ]]; then
-  command -v sudo >/dev/null ||
-    die "neither root nor sudo; as root, run: apt-get install ${packages[*]}"
-  as_root=(sudo)
-fi
-
-apt() {
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@"
-}
+[[ $(id -u) -eq 0 ]] || command -v sudo >/dev/null ||
+  die "neither root nor sudo; as root, run: apt-get install ${packages[*]}"
 
 echo "installing ${packages[*]}" >&2
 log=$(mktemp -t evcoro-install.XXXXXX)

@@ -38,6 +38,14 @@ build_program() {
   quietly "$build/build.log" cmake --build "$build" --target "$1"
 }
 
+# apt ARGUMENT...: apt-get, which asks nothing, as root.
+apt() {
+  local as_root=()
+  if [[ $(id -u) -ne 0 ]]; then as_root=(sudo); fi
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@"
+}
+
 # source_files PATTERN...: the tree's files of these names, NUL-terminated, relative to the root:
 # what git tracks, and what is new and not ignored.
 source_files() {
@@ -48,6 +56,12 @@ source_files() {
       # A file that was deleted and not yet committed is still tracked.
       if [[ -e $root/$file ]]; then printf '%s\0' "$file"; fi
     done
+}
+
+# public_headers: the headers for users, NUL-terminated, as they are spelled after #include.
+public_headers() {
+  source_files '*.hpp' '*.h' | grep -zE '^(stacks|corothread|evcoro)/' | grep -zvE '/(detail|capi)/' |
+    sed -z 's,^evcoro/compat/,,'
 }
 
 # in_parallel FUNCTION: calls FUNCTION, which must be exported, with each of the NUL-terminated words
