@@ -1,43 +1,137 @@
 #!/usr/bin/env bash
-# Checks that what `cmake --install` puts into a directory of its own serves other projects: by
-# find_package() and by pkg-config, the shared libraries and the static ones.
+# Checks that other projects can use the libraries in the ways of the README: installed, by find_package()
+# and by pkg-config, shared and static; as sources, in a folder and fetched; from the Debian packages.
+#
+#   check_install.sh [--system]
+#
+#   --system        also install the Debian packages by apt, and remove them; so does CI=true. Without it
+#                   they are only unpacked in a folder.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
-need build
+need build check package
 
-# says_it_works PROGRAM
-says_it_works() {
-  [[ $("$1") == 'evcoro is installed' ]] || die "$1 doesn't work"
+work=$root/build/install
+warnings=(-Wall -Wextra -Werror)
+
+# build NAME PROJECT [CMAKE_OPTION...]: builds a project in the folder NAME of $work.
+build() {
+  local folder=$work/$1 project=$2
+  shift 2
+  quietly "$folder.log" cmake -S "$project" -B "$folder" -G Ninja \
+    -DCMAKE_CXX_FLAGS="${warnings[*]}" -DEVCORO_EXPECTED_VERSION="$version" "$@"
+  quietly "$folder.log" cmake --build "$folder"
 }
 
-for shared in ON OFF; do
-  build=build/install-shared-$shared
-  prefix=$root/$build/prefix
-  rm -rf "$prefix" "$build/consumer"
-  quietly "$build/build.log" cmake --preset release -B "$build" -DBUILD_SHARED_LIBS=$shared \
-    -DCMAKE_INSTALL_PREFIX="$prefix" -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF \
-    -DEVCORO_BUILD_TUTORIAL=OFF
-  quietly "$build/build.log" cmake --build "$build"
-  quietly "$build/build.log" cmake --install "$build"
+# works PROGRAM NAME: the program prints that NAME works, in the version that was built.
+works() {
+  [[ $("$1") == "$2 $version works" ]] || die "$1 doesn't say that $2 $version works"
+}
 
-  quietly "$build/consumer.log" cmake -S tests/install -B "$build/consumer" -G Ninja \
-    -DCMAKE_PREFIX_PATH="$prefix"
-  quietly "$build/consumer.log" cmake --build "$build/consumer"
-  says_it_works "$build/consumer/consumer"
-  says_it_works "$build/consumer/consumer_c"
+# by_find_package NAME [CMAKE_OPTION...]
+by_find_package() {
+  build "$1" tests/install/find_package "${@:2}"
+  works "$work/$1/consumer" evcoro
+  build "$1-layers" tests/install/layers "${@:2}"
+  works "$work/$1-layers/stacks_alone" stacks
+  works "$work/$1-layers/corothread_alone" corothread
+  works "$work/$1-layers/corothread_in_c" corothread
+  if ninja -C "$work/$1-layers" -t deps | grep event2/; then die "the layers include libevent"; fi
+}
 
-  export PKG_CONFIG_PATH
-  PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name evcoro.pc)")
-  static=()
-  if [[ $shared == OFF ]]; then static=(--static); fi
-  read -r -a flags < <(pkg-config --cflags --libs "${static[@]}" evcoro)
-  g++ -std=c++20 -Wall -Wextra -Werror tests/install/consumer.cpp -o "$build/by-pkg-config" \
-    -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")" "${flags[@]}"
-  says_it_works "$build/by-pkg-config"
-  # In C the C++ run-time comes along: of a static library as Libs.private.
-  gcc -std=c11 -Wall -Wextra -Werror tests/install/consumer.c -o "$build/by-pkg-config-c" \
-    -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")" "${flags[@]}"
-  says_it_works "$build/by-pkg-config-c"
-done
-echo "install: find_package and pkg-config, shared and static"
+# by_pkg_config NAME FOLDER_OF_LIBRARIES [PKG_CONFIG_OPTION...]
+by_pkg_config() {
+  local flags program=$work/$1-by-pkg-config
+  export PKG_CONFIG_PATH=$2/pkgconfig
+  [[ $(pkg-config --modversion evcoro) == "$version" ]] || die "pkg-config finds another version"
+  read -r -a flags < <(pkg-config --cflags --libs "${@:3}" evcoro)
+  g++ -std=c++20 "${warnings[@]}" tests/install/consumer.cpp -o "$program" \
+    -Wl,-rpath,"$2" "${flags[@]}"
+  works "$program" evcoro
+}
+
+# has_headers FOLDER: all headers for users are in it, and what these include.
+has_headers() {
+  local header
+  rm -f "$work"/all_headers.*
+  while IFS= read -r -d '' header; do
+    [[ -e $1/$header ]] || die "$header isn't installed: its layer's CMakeLists.txt doesn't name it"
+    echo "#include <$header>" >>"$work/all_headers.cpp"
+    if [[ $header == *.h ]]; then echo "#include <$header>" >>"$work/all_headers.c"; fi
+  done < <(public_headers)
+  g++ -std=c++20 "${warnings[@]}" -I"$1" -fsyntax-only "$work/all_headers.cpp"
+  gcc -std=c11 "${warnings[@]}" -I"$1" -fsyntax-only "$work/all_headers.c"
+}
+
+# exports_only_ours LIBRARY...: no symbol but the API, which is marked EVCORO_API. Of the standard library's
+# templates the compiler exports instances (kinds u, V, W) whatever the visibility.
+exports_only_ours() {
+  local ours='(evcoro::|evcoro_|(STACKS?|CTHREAD|VALUES|EV[A-Z]+|IPADDRESS|SOCKADDR)_)'
+  local of_ours='(vtable|typeinfo|typeinfo name|VTT|non-virtual thunk|guard variable) (for|to) evcoro::'
+  local others
+  others=$(nm -DC --defined-only "$@" | grep -E '^[0-9a-f]+ ' |
+    grep -vE "^[0-9a-f]+ [A-Za-z] ($ours|$of_ours)" | grep -vE '^[0-9a-f]+ [uVW] .*\bstd::' || true)
+  [[ -z $others ]] || die "exported, but not ours: $others"
+}
+
+# as_sources: an archive of the tree, unpacked in a folder of a project, and fetched.
+as_sources() {
+  local archive=$work/evcoro.tar.gz
+  source_files '*' | tar --null -T - --transform 's,^,evcoro/,' -czf "$archive"
+  cp -r tests/install "$work/projects"
+  tar -xzf "$archive" -C "$work/projects/add_subdirectory"
+  build add_subdirectory "$work/projects/add_subdirectory"
+  works "$work/add_subdirectory/consumer" evcoro
+  quietly "$work/add_subdirectory.log" cmake --install "$work/add_subdirectory" --prefix "$work/nothing"
+  [[ ! -e $work/nothing ]] || die "add_subdirectory(evcoro) installs what nobody asked for"
+  build fetch_content "$work/projects/fetch_content" -DEVCORO_ARCHIVE="$archive"
+  works "$work/fetch_content/consumer" evcoro
+}
+
+# by_apt PACKAGE_FILE...: installs, uses and removes the packages.
+by_apt() {
+  local file packages=()
+  for file; do packages+=("$(dpkg-deb -f "$file" Package)"); done
+  if dpkg-query -W "${packages[@]}" >"$work/dpkg-query.log" 2>&1; then
+    die "${packages[*]} are installed already; remove them first"
+  fi
+  # shellcheck disable=SC2064  # the names are those of now
+  trap "quietly '$work/purge.log' apt purge ${packages[*]}" EXIT
+  quietly "$work/apt.log" apt install "$@"
+  by_find_package system
+  by_pkg_config system /usr/lib/"$(dpkg-architecture -qDEB_HOST_MULTIARCH)"
+  quietly "$work/purge.log" apt purge "${packages[@]}"
+  trap - EXIT
+}
+
+rm -rf "$work"
+mkdir -p "$work"
+mapfile -t packages < <(build-scripts/package.sh)
+version=$(dpkg-deb -f "${packages[0]}" Version)
+multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+
+quietly "$work/shared.log" cmake --install build/package --prefix "$work/shared"
+has_headers "$work/shared/include"
+exports_only_ours "$work/shared/lib/$multiarch"/*.so
+by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
+by_pkg_config by-shared "$work/shared/lib/$multiarch"
+
+quietly "$work/static.log" cmake --preset release -B "$work/static-build" -DBUILD_SHARED_LIBS=OFF \
+  -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF -DEVCORO_BUILD_TUTORIAL=OFF
+quietly "$work/static.log" cmake --build "$work/static-build"
+quietly "$work/static.log" cmake --install "$work/static-build" --prefix "$work/static"
+by_find_package by-static -DCMAKE_PREFIX_PATH="$work/static"
+by_pkg_config by-static "$work/static/lib" --static
+
+as_sources
+
+lintian --fail-on error "${packages[@]}" >"$work/lintian.log" 2>&1 || {
+  cat "$work/lintian.log"
+  die "lintian finds errors in the packages"
+}
+quietly "$work/simulate.log" apt install --simulate "${packages[@]}"
+for package in "${packages[@]}"; do dpkg-deb -x "$package" "$work/unpacked"; done
+by_find_package by-unpacked -DCMAKE_PREFIX_PATH="$work/unpacked/usr"
+by_pkg_config by-unpacked "$work/unpacked/usr/lib/$multiarch"
+if [[ ${1:-} == --system || ${CI:-} == true ]]; then by_apt "${packages[@]}"; fi
+echo "install: find_package, pkg-config, sources, Debian packages"

@@ -1,4 +1,5 @@
-// Uses all three layers of the installed package, and says so.
+// Uses all three layers, and says of which version they are.
+#include <stacks/version.h>
 #include <chrono>
 #include <corothread/generator.hpp>
 #include <cstdio>
@@ -27,6 +28,6 @@ int main() {
   });
   loop.run();
   const bool works = thread.value().join().value() == 6;
-  std::puts(works ? "evcoro is installed" : "evcoro doesn't work");
+  std::puts(works ? "evcoro " EVCORO_VERSION_STRING " works" : "evcoro doesn't work");
   return works ? 0 : 1;
 }
