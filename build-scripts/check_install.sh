@@ -19,7 +19,8 @@ build() {
   local folder=$work/$1 project=$2
   shift 2
   quietly "$folder.log" cmake -S "$project" -B "$folder" -G Ninja \
-    -DCMAKE_CXX_FLAGS="${warnings[*]}" -DEVCORO_EXPECTED_VERSION="$version" "$@"
+    -DCMAKE_C_FLAGS="${warnings[*]}" -DCMAKE_CXX_FLAGS="${warnings[*]}" \
+    -DEVCORO_EXPECTED_VERSION="$version" "$@"
   quietly "$folder.log" cmake --build "$folder"
 }
 
