@@ -12,7 +12,7 @@ cd "$root"
 need build check package
 
 work=$root/build/install
-warnings=(-Wall -Wextra -Werror)
+warnings=(-Wall -Wextra -Werror -Wno-unused-parameter)
 
 # build NAME PROJECT [CMAKE_OPTION...]: builds a project in the folder NAME of $work.
 build() {
@@ -29,6 +29,28 @@ works() {
   [[ $("$1") == "$2 $version works" ]] || die "$1 doesn't say that $2 $version works"
 }
 
+# echoes PROGRAM: the article's server, which prints the port that it was given, sends back what it gets.
+echoes() {
+  local port client answer
+  coproc server { exec timeout 60 "$1"; }  # it ends, whatever becomes of this script
+  local server_pid=$!
+  read -r -t 30 port <&"${server[0]}" || die "$1 doesn't listen"
+  exec {client}<>"/dev/tcp/127.0.0.1/$port"
+  echo "and back" >&"$client"
+  read -r -t 30 answer <&"$client" || die "$1 doesn't answer"
+  [[ $answer == "and back" ]] || die "$1 answers '$answer'"
+  exec {client}>&-
+  kill "$server_pid"
+  wait "$server_pid" || true
+}
+
+# delays PROGRAM: the article's delay takes its three seconds.
+delays() {
+  local started=${EPOCHREALTIME/./}
+  [[ $("$1") == "three seconds later" && $((${EPOCHREALTIME/./} - started)) -ge 3000000 ]] ||
+    die "$1 doesn't take three seconds"
+}
+
 # by_find_package NAME [CMAKE_OPTION...]
 by_find_package() {
   build "$1" tests/install/find_package "${@:2}"
@@ -37,6 +59,8 @@ by_find_package() {
   works "$work/$1-layers/stacks_alone" stacks
   works "$work/$1-layers/corothread_alone" corothread
   works "$work/$1-layers/corothread_in_c" corothread
+  build "$1-c" tests/install/c "${@:2}"
+  echoes "$work/$1-c/echo"
   if ninja -C "$work/$1-layers" -t deps | grep event2/; then die "the layers include libevent"; fi
 }
 
@@ -49,6 +73,9 @@ by_pkg_config() {
   g++ -std=c++20 "${warnings[@]}" tests/install/consumer.cpp -o "$program" \
     -Wl,-rpath,"$2" "${flags[@]}"
   works "$program" evcoro
+  gcc -std=c11 "${warnings[@]}" tests/install/c/echo.c tests/install/c/any_port.c -o "$program-in-c" \
+    -Wl,-rpath,"$2" "${flags[@]}"
+  echoes "$program-in-c"
 }
 
 # has_headers FOLDER: all headers for users are in it, and what these include.
@@ -115,6 +142,7 @@ quietly "$work/shared.log" cmake --install build/package --prefix "$work/shared"
 has_headers "$work/shared/include"
 exports_only_ours "$work/shared/lib/$multiarch"/*.so
 by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
+delays "$work/by-shared-c/delay"
 by_pkg_config by-shared "$work/shared/lib/$multiarch"
 
 quietly "$work/static.log" cmake --preset release -B "$work/static-build" -DBUILD_SHARED_LIBS=OFF \
