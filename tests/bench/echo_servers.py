@@ -45,6 +45,7 @@ SERVERS = (  # the first one is the baseline; with timeouts are those whose user
     Server("go", "go_server", callgrind=False),  # its runtime doesn't run under Valgrind
     Server("evcoro", "evcoro_server"),
     Server("evcoro", "evcoro_server", timeouts=True),
+    Server("evcoro_c", "evcoro_c_server", timeouts=True),
 )
 NAMES = tuple(dict.fromkeys(server.name for server in SERVERS))
 
