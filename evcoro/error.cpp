@@ -34,6 +34,9 @@ class Category final : public std::error_category {
         return "a Timer can be waited for only by the thread that made it";
       case Errc::parents_loop:
         return "this belongs to a loop of the parent process; make one in the child";
+      case Errc::no_address:
+        return "this is no numeric IPv4 or IPv6 address, such as 127.0.0.1:80 or [::1]:80; names "
+               "are not looked up";
     }
     return "unknown error";
   }
@@ -56,6 +59,8 @@ class Category final : public std::error_category {
         return std::errc::no_such_device_or_address;
       case Errc::parents_loop:
         return std::errc::no_child_process;
+      case Errc::no_address:
+        break;
     }
     return std::errc::invalid_argument;
   }

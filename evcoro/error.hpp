@@ -27,6 +27,7 @@ enum class Errc {
   loop_shutting_down,   // [ECANCELED] Loop::shutdown() is under way: nothing new is spawned
   not_the_owner,        // [EPERM] a Timer waited for by another thread than its own
   parents_loop,         // [ECHILD] in a child process, an object of a loop of the parent
+  no_address,           // [EINVAL] a text that is no numeric address
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

@@ -154,6 +154,7 @@ class EVCORO_API Loop {
   // that have not ended by the deadline: none, if all is well. It may be called in a thread,
   // outside (then it drives the loop), and in a callback of the base, where it can't wait for I/O
   // and so gives cancelled threads the chance to end without.
+  // Threads that it returns go on, and so does a run() that is under way; see stop().
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
   // threads() lists the live threads.

@@ -110,6 +110,12 @@ int SOCKADDR_init(SOCKADDR* saddr, const IPADDRESS* address, uint16_t port) noex
   return 0;
 }
 
+int SOCKADDR_parse_string(SOCKADDR* saddr, const char* text, uint16_t port) noexcept {
+  if (saddr == nullptr || text == nullptr) return fail(EINVAL);
+  const auto parsed = Address::parse(text, port);
+  return parsed ? evcoro::capi::store(*parsed, *saddr) : fail(parsed.error());
+}
+
 struct sockaddr* SOCKADDR_saddr(SOCKADDR* saddr) noexcept {
   if (saddr == nullptr) fail(EINVAL);
   return reinterpret_cast<sockaddr*>(saddr);

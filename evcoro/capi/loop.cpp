@@ -24,20 +24,24 @@ Timeout to_timeout(timeval timeout) noexcept {
 
 }  // namespace evcoro::capi
 
+// Each begins with what the system means by it: a system call may have failed as well.
 const char* EVERROR_text(int error) noexcept {
   switch (error) {
     case EPERM:
-      return "a blocking call outside a coroutine thread, or for another one than the running; "
-             "make "
-             "it in the function given to EVTHREAD_init()";
+      return "Operation not permitted; or a blocking call outside a coroutine thread, or for "
+             "another "
+             "than the running one: make it in the function given to EVTHREAD_init()";
     case EXDEV:
       return "this belongs to another loop than the calling thread; use it in a thread of its own "
              "loop";
     case EBUSY:
-      return "another thread is doing this already; or it can't be freed while it is in use";
+      return "Device or resource busy; or another thread is doing this already, or it can't be "
+             "freed "
+             "while it is in use";
     case EEXIST:
-      return "the event_base has an event of another kind on this descriptor; delete that event "
-             "first, or give it EV_ET";
+      return "File exists; or the event_base has an event of another kind on this descriptor: "
+             "delete "
+             "that event first, or give it EV_ET";
     case ENXIO:
       return "the loop that this belonged to has been freed";
     case ECANCELED:
@@ -47,8 +51,8 @@ const char* EVERROR_text(int error) noexcept {
     case EDEADLK:
       return "this would wait for itself; call it outside the loop's own threads and callbacks";
     case EAGAIN:
-      return "no stack is free: raise num_stacks of STACKS_init(), or wait until a thread has "
-             "ended";
+      return "Resource temporarily unavailable; or no stack is free: raise num_stacks of "
+             "STACKS_init(), or wait until a thread has ended";
     case E2BIG:
       return "the stacks are too small for a thread: raise pages_per_stack of STACKS_init()";
     default:

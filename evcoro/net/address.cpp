@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include <evcoro/error.hpp>
 #include <stacks/report.hpp>
 
 namespace evcoro {
 namespace {
 
-std::error_code invalid() noexcept { return std::make_error_code(std::errc::invalid_argument); }
+Errc invalid() noexcept { return Errc::no_address; }
 
 bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);

@@ -52,6 +52,11 @@ typedef union tagSOCKADDR {
 EVCORO_API int SOCKADDR_init(SOCKADDR* saddr, const IPADDRESS* address,
                              uint16_t port) EVCORO_NOEXCEPT;
 
+// SOCKADDR_parse_string() reads what SOCKADDR_to_string() writes: "1.2.3.4:51000", "[::1]:51000". A
+// port that is missing is the one given.
+EVCORO_API int SOCKADDR_parse_string(SOCKADDR* saddr, const char* text,
+                                     uint16_t port) EVCORO_NOEXCEPT;
+
 // What the system calls take.
 EVCORO_API struct sockaddr* SOCKADDR_saddr(SOCKADDR* saddr) EVCORO_NOEXCEPT;
 EVCORO_API socklen_t SOCKADDR_length(const SOCKADDR* saddr) EVCORO_NOEXCEPT;

@@ -36,7 +36,7 @@ class EVCORO_API Address {
 
   // parse() reads numeric addresses, names are not looked up: "1.2.3.4", "1.2.3.4:80", "::1",
   // "[::1]",
-  // "[::1]:80", "fe80::1%eth0". A port that is missing is the one given. invalid_argument
+  // "[::1]:80", "fe80::1%eth0". A port that is missing is the one given. Errc::no_address
   // otherwise.
   static Result<Address> parse(std::string_view text, std::uint16_t port = 0) noexcept;
 

@@ -15,7 +15,8 @@ namespace {
 
 constexpr Errc all_errors[] = {
     Errc::not_in_a_thread,    Errc::wrong_loop, Errc::second_reader,      Errc::second_writer,
-    Errc::mixed_registration, Errc::no_loop,    Errc::loop_shutting_down, Errc::not_the_owner};
+    Errc::mixed_registration, Errc::no_loop,    Errc::loop_shutting_down, Errc::not_the_owner,
+    Errc::parents_loop,       Errc::no_address};
 
 }  // namespace
 
@@ -124,5 +125,7 @@ TEST_CASE("errors of ours compare with those of the standard") {
   REQUIRE(is(Errc::loop_shutting_down, std::errc::operation_canceled));
   REQUIRE(is(Errc::wrong_loop, std::errc::cross_device_link));
   REQUIRE(is(Errc::no_loop, std::errc::no_such_device_or_address));
+  REQUIRE(is(Errc::parents_loop, std::errc::no_child_process));
+  REQUIRE(is(Errc::no_address, std::errc::invalid_argument));
   REQUIRE(!is(Errc::wrong_loop, std::errc::timed_out));
 }

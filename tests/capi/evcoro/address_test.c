@@ -76,6 +76,21 @@ TEST_CASE_C(with_port, "a SOCKADDR is an address with a port") {
   REQUIRE_C(((const struct sockaddr_in6*)SOCKADDR_saddr(&saddr))->sin6_scope_id == 1);
 }
 
+TEST_CASE_C(parsing_with_port, "SOCKADDR_parse_string reads an address, perhaps with a port") {
+  SOCKADDR saddr;
+  REQUIRE_C(SOCKADDR_parse_string(&saddr, "127.0.0.1:9999", 1) == 0);
+  require_text(SOCKADDR_to_string(&saddr), "127.0.0.1:9999");
+  REQUIRE_C(SOCKADDR_parse_string(&saddr, "[::1]:9999", 1) == 0);
+  require_text(SOCKADDR_to_string(&saddr), "[::1]:9999");
+  REQUIRE_C(SOCKADDR_parse_string(&saddr, "::1", 7) == 0);
+  require_text(SOCKADDR_to_string(&saddr), "[::1]:7");
+  REQUIRE_ERRNO(SOCKADDR_parse_string(&saddr, "127.0.0.1:99999", 1) == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_parse_string(&saddr, "localhost", 1) == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_parse_string(NULL, "::1", 1) == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_parse_string(&saddr, NULL, 1) == -1, EINVAL);
+  require_text(SOCKADDR_to_string(&saddr), "[::1]:7");  // as it was
+}
+
 TEST_CASE_C(address_misuse, "other families and NULL are errors") {
   IPADDRESS address;
   SOCKADDR saddr;
