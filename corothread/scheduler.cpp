@@ -63,7 +63,7 @@ inline Task* Scheduler::pop_ready() noexcept {
 
 // The next task, or nullptr if the loop's turn has come.
 inline Task* Scheduler::next_to_run() noexcept {
-  if (--budget_ < 0 && !extend_budget()) [[unlikely]]
+  if (--budget_ < 0 && starters_ == 0 && !extend_budget()) [[unlikely]]
     return nullptr;
   return pop_ready();
 }
@@ -188,7 +188,9 @@ void Scheduler::start_at_once(Task& task) noexcept {
   if (Task* const starter = current() == this ? current_task() : nullptr) {
     starter->wake_ = Wake::ready;
     push_ready_first(*starter);
+    ++starters_;
     this_os_thread.switch_to(task, from_wake(Wake::ready));
+    --starters_;
     return;
   }
   budget_ = 0;  // the loop's turn is next

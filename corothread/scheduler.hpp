@@ -136,6 +136,7 @@ class EVCORO_API Scheduler {
   detail::Strand* loop_strand_ = nullptr;  // drain()'s caller; nullptr outside drain()
   LoopController& controller_;
   bool drain_requested_ = false;
+  int starters_ = 0;       // tasks at the front of the run queue that are starting others
   int woken_by_loop_ = 0;  // wake-ups by the loop's callbacks, granted to the next drain
   TimePoint slice_end_ =
       never;  // when self-made work must let the loop poll; never: not yet measured

@@ -79,6 +79,16 @@ TEST_CASE_METHOD(Fixture, "starting at once nests, and each starter goes on in t
   REQUIRE(order == "([<>])");
 }
 
+TEST_CASE_METHOD(Fixture, "a starter goes on next also where the loop's turn would have come") {
+  start_at_once([&] {
+    order += "(";
+    start_at_once([&] { order += "[]"; });
+    order += ")";
+  });
+  REQUIRE(order == "([])");
+  run();
+}
+
 TEST_CASE_METHOD(Fixture, "starting at once outside leaves what is ready to the loop") {
   spawn([&] { order += "later"; });
   start_at_once([&] {
