@@ -192,7 +192,7 @@ int VALUES_printv(VALUES* values, const char* format, va_list arguments) noexcep
   if (items == nullptr) return fail(ENOMEM);
   fill(items, needs, format, arguments);
   std::free(values->items);
-  *values = {items, needs.items, needs.bytes()};
+  *values = {items, needs.items, needs.bytes(), 0};
   return 0;
 }
 

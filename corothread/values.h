@@ -67,6 +67,7 @@ typedef struct tagVALUES {
   VAL* items;       // and behind them their strings
   size_t size;      // items that are in use
   size_t capacity;  // bytes at items
+  uintptr_t reserved;
 } VALUES;
 
 // VALUES_init() makes *values empty. It allocates nothing.

@@ -14,18 +14,21 @@
 //   EVTCPACCEPTOR_init_ex(loop, &address, 30, factory, -1, -1);
 //   EVLOOP_run(loop);
 //
-// A loop and all that belongs to it is used from the OS thread that drives it; only EVLOOP_break()
-// and EVLOOP_post() may be called from any. Calls that block ("thread" functions and those of
-// sockets) are made in a coroutine thread, and block nobody else.
+// A loop and all that belongs to it is used from the OS thread that drives it; only EVLOOP_break(),
+// EVLOOP_post() and what knows no loop (addresses, EVERROR_text()) may be called from any. Calls
+// that block ("thread" functions and those of sockets) are made in a coroutine thread, and block
+// nobody else.
 //
 // What fails returns -1 (a pointer: NULL) and sets errno, which is per coroutine thread:
 // EINVAL for NULL; ETIMEDOUT at a timeout, after which the object is as usable as before; ECANCELED
-// in a cancelled thread, and when a socket is closed meanwhile; EPERM for a blocking call outside a
-// coroutine thread; EXDEV for an object of another loop; ECHILD in a child process for an object
-// of its parent's loop; and what the system calls say. EVERROR_text() explains them.
+// in a cancelled thread, and when the socket is closed meanwhile, which then is gone (which of the
+// two it was says EVTHREAD_cancel_reason()); EPERM for a blocking call outside a coroutine thread;
+// EXDEV for an object of another loop; ECHILD in a child process for an object of its parent's
+// loop; and what the system calls say. EVERROR_text() explains them.
 //
-// A timeout is a struct timeval that counts from the call. {0, 0} is EVTIMEOUT_NOW: don't wait. A
-// negative tv_sec is EVTIMEOUT_NEVER: as long as it takes.
+// A timeout is a struct timeval that counts from the call. {0, 0} is EVTIMEOUT_NOW: don't wait.
+// {-1, 0} is EVTIMEOUT_NEVER: as long as it takes. Another that is negative, such as the rest of a
+// deadline that is over, is as good as now.
 //
 // A C++ exception that leaves a thread's function is reported and ends that thread only.
 #pragma once
@@ -87,16 +90,18 @@ EVCORO_API int EVLOOP_break(EVLOOP* loop) EVCORO_NOEXCEPT;
 EVCORO_API int EVLOOP_post(EVLOOP* loop, void (*function)(void* ctx), void* ctx) EVCORO_NOEXCEPT;
 
 // EVLOOP_shutdown() cancels all threads but the calling one (EVCANCEL_SHUTDOWN), stops the
-// acceptors from accepting, and waits for the threads to end. Returns how many have not.
+// acceptors from accepting, and waits for the threads to end. Returns how many have not: those go
+// on. EDEADLK in a thread of another loop that a thread of this one has started.
 EVCORO_API int EVLOOP_shutdown(EVLOOP* loop, struct timeval timeout) EVCORO_NOEXCEPT;
 
 // EVLOOP_free() cancels the threads that are left, lets them run to their end without further I/O,
 // and frees the loop. Threads that then don't end are named in a report, and the process is
-// terminated: call EVLOOP_shutdown() before. EDEADLK in a thread of this loop.
+// terminated: call EVLOOP_shutdown() before. EDEADLK in the loop's threads, posts, factories, and
+// callbacks of its own base (but those of an application's base may).
 EVCORO_API int EVLOOP_free(EVLOOP* loop) EVCORO_NOEXCEPT;
 
 // EVCANCEL_REASON says why a thread is cancelled.
-typedef enum {
+typedef enum tagEVCANCEL_REASON {
   EVCANCEL_NONE,
   EVCANCEL_USER,
   EVCANCEL_DEADLINE,
@@ -135,7 +140,7 @@ EVCORO_API EVTHREAD* EVTHREAD_init(EVLOOP* loop, EVTHREAD_PROC proc,
 typedef struct tagEVTHREAD_OPTIONS {
   const char* name;  // copied, and cut to 31 characters
   STACKS* stacks;    // others than the loop's, which must outlive the thread
-  const char* file;  // where it is made, for people
+  const char* file;  // where it is made, for people: not copied, it must outlive the thread
   int line;
   uintptr_t reserved[4];
 } EVTHREAD_OPTIONS;
@@ -149,8 +154,10 @@ EVCORO_API EVTHREAD* EVTHREAD_init_at(EVLOOP* loop, EVTHREAD_PROC proc, void* us
 #define EVTHREAD_init(loop, proc, user_ctx) \
   EVTHREAD_init_at((loop), (proc), (user_ctx), __FILE__, __LINE__)
 
-// EVTHREAD_start() runs the thread at once, until it first waits, and then returns. EALREADY if it
-// has been started.
+// EVTHREAD_start() runs the thread at once, until it first waits, and then returns. (Called by a
+// thread of another loop that runs inside one of this, it only queues.) socket is handed to the
+// thread's function, and stays its maker's: it closes when that one ends. EALREADY if the thread
+// has been started; ECANCELED while the loop shuts down: the thread is the caller's to free still.
 EVCORO_API int EVTHREAD_start(EVTHREAD* thread, EVSOCKET* socket) EVCORO_NOEXCEPT;
 
 // EVTHREAD_start_joinable() does so, too, but the EVTHREAD (its stack, too) stays until
@@ -212,13 +219,14 @@ EVCORO_API EVTIMER* EVTIMER_init(EVTHREAD* thread, int id, struct timeval expiry
 EVCORO_API int EVTIMER_start(EVTIMER* timer) EVCORO_NOEXCEPT;
 EVCORO_API int EVTIMER_start_periodic(EVTIMER* timer) EVCORO_NOEXCEPT;
 
-// EVTIMER_cancel() stops it and forgets that it has expired. EINVAL if it is not running.
+// EVTIMER_cancel() stops it, or forgets that it has expired. EINVAL if neither is to be done.
 EVCORO_API int EVTIMER_cancel(EVTIMER* timer) EVCORO_NOEXCEPT;
 EVCORO_API int EVTIMER_free(EVTIMER* timer) EVCORO_NOEXCEPT;
 
 // EVTHREAD_wait_timer() waits until a timer of the running thread has expired, and stores its id:
 // of several, the first. A timer that expires while the thread waits for something else is
-// remembered, and disturbs nothing. EINVAL if none is running and none has expired.
+// remembered, and disturbs nothing. EINVAL if none is running and none has expired. (Timers of C++
+// code don't count.)
 EVCORO_API int EVTHREAD_wait_timer(int* id, struct timeval timeout) EVCORO_NOEXCEPT;
 
 // --- EVSOCKET ---
@@ -251,7 +259,8 @@ EVCORO_API int EVSOCKET_connect(EVSOCKET* socket, const struct sockaddr* address
 //
 // EVSOCKET_recv() waits until there is something, and returns how many bytes it has taken: 0 if the
 // peer has closed. EVSOCKET_recv_all() waits until buf is full; it returns less only if the peer
-// has closed; MSG_PEEK is EINVAL. EVSOCKET_send() sends all. A size over INT_MAX is EINVAL.
+// has closed; MSG_PEEK is EINVAL. (MSG_WAITALL is the same, but says less of an error.)
+// EVSOCKET_send() sends all. A size over INT_MAX is EINVAL.
 EVCORO_API int EVSOCKET_recv(EVSOCKET* socket, void* buf, size_t size, int flags,
                              struct timeval timeout) EVCORO_NOEXCEPT;
 EVCORO_API int EVSOCKET_recv_all(EVSOCKET* socket, void* buf, size_t size, int flags,
@@ -281,15 +290,17 @@ EVCORO_API int EVSOCKET_peer_address(EVSOCKET* socket, SOCKADDR* address) EVCORO
 // --- EVTCPACCEPTOR ---
 
 // EVTHREAD_FACTORY decides what runs on a new connection: it stores the thread's function and its
-// user_ctx. It is called outside any thread, and must not block. Non-zero closes the connection at
-// once.
+// user_ctx. It is called in a callback of the loop, or by EVTCPACCEPTOR_close(), which may be
+// called in a thread; it must not block, nor free the loop. Non-zero closes the connection at once,
+// and so does a function that is NULL. The connection runs on the stack that is free when the
+// factory is called: one that starts a thread of its own there may take that away.
 typedef int (*EVTHREAD_FACTORY)(int fd, EVTHREAD_PROC* proc, void** ctx);
 typedef int (*EVTHREAD_FACTORY_EX)(int fd, EVTHREAD_PROC* proc, void** ctx, void* factory_ctx);
 
 // EVTCPACCEPTOR_init_ex() listens on address (port 0: the kernel chooses one) and runs each
 // connection in a thread. When no stack is left it stops listening until one is free: clients wait
 // in the backlog, see listen(2). The sizes are SO_RCVBUF and SO_SNDBUF of the connections in bytes;
-// -1 leaves the system's. Errors are those of socket(2), bind(2) and listen(2).
+// -1, and 0, leave the system's. Errors are those of socket(2), bind(2) and listen(2).
 EVCORO_API EVTCPACCEPTOR* EVTCPACCEPTOR_init_ex(EVLOOP* loop, const SOCKADDR* address, int backlog,
                                                 EVTHREAD_FACTORY factory, int read_buffer_size,
                                                 int write_buffer_size) EVCORO_NOEXCEPT;
@@ -300,9 +311,9 @@ EVCORO_API EVTCPACCEPTOR* EVTCPACCEPTOR_init_ctx(EVLOOP* loop, const SOCKADDR* a
                                                  int write_buffer_size,
                                                  void* factory_ctx) EVCORO_NOEXCEPT;
 
-// EVTCPACCEPTOR_init() is for a descriptor that listens already, and keeps its backlog. It is the
-// acceptor's then, and closed also if this fails; but it stays the caller's if it doesn't listen
-// (EINVAL) or is no socket (ENOTSOCK, EBADF).
+// EVTCPACCEPTOR_init() is for a descriptor that listens already, and keeps its backlog. It is
+// closed, and a duplicate of it is the acceptor's; if this fails, it is as it was: EINVAL if it
+// doesn't listen, ENOTSOCK, EBADF.
 EVCORO_API EVTCPACCEPTOR* EVTCPACCEPTOR_init(EVLOOP* loop, int listener_fd,
                                              EVTHREAD_FACTORY factory, int read_buffer_size,
                                              int write_buffer_size) EVCORO_NOEXCEPT;
@@ -315,7 +326,7 @@ EVCORO_API int EVREFUSAL_write(EVREFUSAL* refusal, const void* data, size_t size
 EVCORO_API int EVREFUSAL_peer_address(EVREFUSAL* refusal, SOCKADDR* address) EVCORO_NOEXCEPT;
 
 // EVWHEN_FULL says what happens to clients when no stack is left.
-typedef enum {
+typedef enum tagEVWHEN_FULL {
   EVWHEN_FULL_PAUSE,   // they wait in the backlog until a stack is free
   EVWHEN_FULL_REJECT,  // they are accepted and closed; refuse() may write a refusal before
 } EVWHEN_FULL;
@@ -328,19 +339,21 @@ typedef struct tagEVTCPACCEPTOR_OPTIONS {
   int write_buffer_size;
   EVTHREAD_FACTORY_EX factory;
   void* factory_ctx;
-  // With a user_ctx of the factory's for which no thread could be started after all; may be NULL.
+  // With a user_ctx of the factory's that has returned 0, but for which there is no thread after
+  // all; may be NULL. As the factory, it must not block, nor free the loop.
   void (*discard)(void* ctx, void* factory_ctx);
   EVWHEN_FULL when_full;
-  // With EVWHEN_FULL_REJECT; called outside any thread, must not block; may be NULL.
+  // With EVWHEN_FULL_REJECT; as the factory, it must not block, nor free the loop; may be NULL.
   void (*refuse)(EVREFUSAL* refusal, void* factory_ctx);
   const char* name;  // of the threads
-  STACKS* stacks;    // others than the loop's; NULL: those
-  const char* file;  // where it is made, for people
+  STACKS* stacks;    // others than the loop's, which must outlive the connections; NULL: those
+  const char* file;  // where it is made, for people: not copied, as long as the connections
   int line;
   uintptr_t reserved[4];
 } EVTCPACCEPTOR_OPTIONS;
 
-// EVTCPACCEPTOR_OPTIONS_init() stores the defaults: backlog 4096, the system's buffers, pause.
+// EVTCPACCEPTOR_OPTIONS_init() stores the defaults, which are zero but for listener_fd: backlog
+// 4096, the system's buffers, pause.
 EVCORO_API int EVTCPACCEPTOR_OPTIONS_init(EVTCPACCEPTOR_OPTIONS* options) EVCORO_NOEXCEPT;
 EVCORO_API EVTCPACCEPTOR* EVTCPACCEPTOR_init_options(
     EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS* options) EVCORO_NOEXCEPT;

@@ -190,6 +190,7 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
         "a thread that forked blocked in the child process; this loop belongs to the parent "
         "process: call exec() or _exit() there, or make a loop");
   }
+  core.carry_out_stop();
   core.settle();
 }
 
@@ -223,11 +224,14 @@ void LoopCore::on_wake(evutil_socket_t descriptor, short, void* self) noexcept {
   read_counter(descriptor);
   core.notified_ = false;  // before looking: what comes from now on notifies anew
   core.run_posted();
-  if (core.stop_requested_.exchange(false)) {
-    core.stopped_ = true;
-    event_base_loopbreak(core.base_);
-  }
+  core.carry_out_stop();
   core.settle();
+}
+
+void LoopCore::carry_out_stop() noexcept {
+  if (!stop_requested_.exchange(false)) return;
+  stopped_ = true;
+  event_base_loopbreak(base_);
 }
 
 void LoopCore::stop() noexcept {

@@ -93,6 +93,15 @@ std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
   return threads(self);
 }
 
+bool LoopCore::is_busy_elsewhere() const noexcept {
+  return scheduler_.is_draining() && corothread::Scheduler::current() != &scheduler_;
+}
+
+bool LoopCore::can_be_destroyed() const noexcept {
+  if (is_foreign()) return true;
+  return callbacks == 0 && !scheduler_.is_draining() && !(owns_base_ && is_dispatching());
+}
+
 void LoopCore::end_threads() noexcept {
   if (corothread::Scheduler::current() == &scheduler_) {
     stacks::misuse(

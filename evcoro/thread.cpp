@@ -54,6 +54,25 @@ void ThreadTask::detach() noexcept {
   Scheduler::detach(*this);
 }
 
+std::error_code ThreadTask::wait_for_wake(Timeout timeout) noexcept {
+  if (is_cancelled()) return to_error(Scheduler::refuse_to_wait());
+  const TimePoint deadline = timeout.deadline();
+  while (!is_woken_) {
+    if (!timeout.may_wait()) return to_error(Wake::timed_out);
+    waits_for_wake_ = true;
+    const Wake how = Scheduler::park(deadline, {"wake-up"});
+    waits_for_wake_ = false;
+    if (how != Wake::ready && !is_woken_) return to_error(how);
+  }
+  is_woken_ = false;
+  return {};
+}
+
+void ThreadTask::wake_up() noexcept {
+  is_woken_ = true;
+  if (waits_for_wake_) scheduler()->wake(*this, Wake::ready);
+}
+
 void ThreadTask::report_failure() noexcept {
   if (failure() == nullptr) return;
   if (scheduler() == nullptr) {
@@ -64,11 +83,16 @@ void ThreadTask::report_failure() noexcept {
   core_.report(describe(), failure());
 }
 
-void ThreadTask::on_end() noexcept {
+void ThreadTask::drop_owned() noexcept {
   while (!owned_.empty()) delete &owned_.pop_front();
+}
+
+void ThreadTask::on_end() noexcept {
+  drop_owned();
   if (is_detached_) {
     drop_result();
     report_failure();
+    drop_owned();  // what these two made the thread own
   }
   timers_.for_each([](Timer& timer) { timer.orphan(); });  // last: what is owned may have some
   core_.wake_end_waiters();

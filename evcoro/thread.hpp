@@ -86,7 +86,7 @@ class EVCORO_API ThreadTask : public corothread::Task {
 
   LoopCore& core() const noexcept { return core_; }
   stacks::IntrusiveList<Timer>& timers() noexcept { return timers_; }
-  void own(Owned& owned) noexcept { owned_.push_back(owned); }
+  void own(Owned& owned) noexcept { owned_.push_front(owned); }
 
   // join() waits until the thread has ended, frees it, and rethrows what left its function.
   std::error_code wait_for_end(Timeout timeout) noexcept;
@@ -95,6 +95,11 @@ class EVCORO_API ThreadTask : public corothread::Task {
   // abandon() is a handle's destructor: request a stop, wait for the end, free.
   void abandon() noexcept;
   void detach() noexcept;
+
+  // wait_for_wake() parks the thread, which is the running one, until wake_up(); one that came
+  // before counts. wake_up() disturbs no other wait.
+  std::error_code wait_for_wake(Timeout timeout) noexcept;
+  void wake_up() noexcept;
 
   ThreadInfo describe() const;
 
@@ -111,10 +116,13 @@ class EVCORO_API ThreadTask : public corothread::Task {
  private:
   friend class LoopCore;
   void report_failure() noexcept;
+  void drop_owned() noexcept;
 
   LoopCore& core_;
   bool is_detached_ = false;
-  stacks::IntrusiveList<Owned> owned_;
+  bool is_woken_ = false;               // wake_up() was called
+  bool waits_for_wake_ = false;         // parked in wait_for_wake()
+  stacks::IntrusiveList<Owned> owned_;  // the last one first
   stacks::IntrusiveList<Timer> timers_;
 };
 
@@ -276,7 +284,7 @@ EVCORO_API evcoro::detail::ThreadTask& require_thread(const char* what) noexcept
 }
 
 // own() keeps value until the thread ends, however it ends, and returns a reference to it. What is
-// owned is destroyed in the order in which it came, after the thread's function and its captures.
+// owned is destroyed in reverse order, after the thread's function and its captures.
 template <class T>
 std::decay_t<T>& own(T&& value) {
   auto& thread = detail::require_thread("this_thread::own() outside a thread");

@@ -13,9 +13,10 @@ using corothread::Wake;
 using namespace std::chrono_literals;
 
 Timer::Timer() noexcept
-    : Timer(this_thread::detail::require_thread("a Timer was made outside a thread")) {}
+    : Timer(this_thread::detail::require_thread("a Timer was made outside a thread"), false) {}
 
-Timer::Timer(detail::ThreadTask& owner) noexcept : TimerNode(on_fire), owner_(&owner) {
+Timer::Timer(detail::ThreadTask& owner, bool is_of_c) noexcept
+    : TimerNode(on_fire), owner_(&owner), is_of_c_(is_of_c) {
   owner.timers().push_back(*this);
 }
 
@@ -31,7 +32,10 @@ void Timer::arm(Timeout first, std::chrono::nanoseconds period) noexcept {
 
 void Timer::cancel() noexcept {
   expirations_ = 0;
-  if (owner_ != nullptr) owner_->core().scheduler().disarm(*this);
+  if (owner_ == nullptr) return;
+  Scheduler& scheduler = owner_->core().scheduler();
+  scheduler.disarm(*this);
+  if (owner_->waits_for_timer) scheduler.wake(*owner_, Wake::ready);  // in vain for this one
 }
 
 void Timer::orphan() noexcept {
@@ -78,7 +82,7 @@ Result<std::uint64_t> Timer::wait(Timeout timeout) noexcept {
   return std::exchange(expirations_, 0);
 }
 
-Result<Timer*> Timer::wait_any(Timeout timeout) noexcept {
+Result<Timer*> Timer::wait_any_of(bool c, Timeout timeout) noexcept {
   detail::ThreadTask* const thread = detail::current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (thread->is_cancelled()) return detail::to_error(Scheduler::refuse_to_wait());
@@ -87,6 +91,7 @@ Result<Timer*> Timer::wait_any(Timeout timeout) noexcept {
     bool any_running = false;
     Timer* expired = nullptr;
     thread->timers().for_each([&](Timer& timer) {
+      if (timer.is_of_c_ != c) return;
       any_running |= timer.is_running();
       if (timer.expirations_ == 0) return;
       if (expired == nullptr || timer.expired_at_ < expired->expired_at_) expired = &timer;

@@ -26,8 +26,9 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
   // Making one outside a thread is a misuse, which terminates.
   Timer() noexcept;
 
-  // For the library's own use: a timer of another thread, which may not have been started yet.
-  explicit Timer(detail::ThreadTask& owner) noexcept;
+  // For the C face: a timer of a thread that may not have been started yet. wait_any() knows
+  // nothing of it, but wait_any_of_c() does.
+  explicit Timer(detail::ThreadTask& owner) noexcept : Timer(owner, true) {}
   ~Timer();
 
   // start() lets the timer expire once, after a duration or at a point in time; start_periodic()
@@ -46,6 +47,9 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
 
   bool is_running() const noexcept { return is_armed(); }
 
+  // has_expired() says whether there are expirations that were not waited for.
+  bool has_expired() const noexcept { return expirations_ > 0; }
+
   // wait() waits until the timer has expired, and returns how often it has since the last wait().
   // Errors: timed_out, operation_canceled, Errc::not_the_owner, and invalid_argument if it isn't
   // running and has not expired.
@@ -53,15 +57,23 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
 
   // wait_any() waits until any timer of the calling thread has expired, and returns it: of several,
   // the one that was first. Its own wait() then returns at once. Errors as for wait().
-  static Result<Timer*> wait_any(Timeout timeout = {}) noexcept;
+  static Result<Timer*> wait_any(Timeout timeout = {}) noexcept {
+    return wait_any_of(false, timeout);
+  }
+  static Result<Timer*> wait_any_of_c(Timeout timeout) noexcept {
+    return wait_any_of(true, timeout);
+  }
 
  private:
   friend class detail::ThreadTask;
+  Timer(detail::ThreadTask& owner, bool is_of_c) noexcept;
+  static Result<Timer*> wait_any_of(bool c, Timeout timeout) noexcept;
   static void on_fire(TimerNode& node) noexcept;
   void arm(Timeout first, std::chrono::nanoseconds period) noexcept;
   void orphan() noexcept;  // the thread ends
 
   detail::ThreadTask* owner_;
+  const bool is_of_c_;
   std::chrono::nanoseconds period_{0};  // 0: one-shot
   std::uint64_t expirations_ = 0;
   TimePoint expired_at_{};  // the first of them

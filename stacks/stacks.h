@@ -72,6 +72,7 @@ typedef struct tagSTACKS_STATISTICS {
   uint64_t taken;      // how often a stack was taken
   uint64_t refused;    // how often there was none
   uint64_t trimmed;    // stacks whose memory was given back by STACKS_trim()
+  uintptr_t reserved[4];
 } STACKS_STATISTICS;
 
 EVCORO_API int STACKS_statistics(STACKS* stacks, STACKS_STATISTICS* statistics) EVCORO_NOEXCEPT;

@@ -119,8 +119,8 @@ int STACKS_statistics(STACKS* stacks, STACKS_STATISTICS* statistics) noexcept {
   if (pool == nullptr) return -1;
   if (statistics == nullptr) return fail(EINVAL);
   const auto now = pool->statistics();
-  *statistics = {now.capacity, now.mapped,  now.in_use, now.peak_in_use,
-                 now.taken,    now.refused, now.trimmed};
+  *statistics = {now.capacity, now.mapped,  now.in_use,  now.peak_in_use,
+                 now.taken,    now.refused, now.trimmed, {}};
   return 0;
 }
 

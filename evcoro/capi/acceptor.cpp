@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
 #include <new>
@@ -7,10 +9,12 @@
 
 #include <corothread/cthread_c.hpp>
 #include <evcoro/capi/objects.hpp>
+#include <evcoro/detail/loop_libevent.hpp>
 
 using namespace evcoro::capi;
 using evcoro::Accepted;
 using evcoro::Address;
+using evcoro::Errc;
 using evcoro::Refusal;
 using evcoro::Socket;
 using evcoro::TcpAcceptor;
@@ -55,8 +59,8 @@ struct Connection {
     const int verdict = callbacks->plain_factory != nullptr
                             ? callbacks->plain_factory(fd, &proc, &ctx)
                             : callbacks->factory(fd, &proc, &ctx, callbacks->factory_ctx);
-    is_decided = verdict == 0 && proc != nullptr;
-    return is_decided ? 0 : -1;
+    is_decided = verdict == 0;
+    return is_decided && proc != nullptr ? 0 : -1;
   }
 
   void run(Socket& accepted) {
@@ -94,9 +98,9 @@ bool listens(int descriptor) noexcept {
 // False, with errno, if options are not to be had.
 bool to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Callbacks>& callbacks,
              TcpAcceptor::Options& to) {
-  to.backlog = from.backlog;
-  to.receive_buffer = from.read_buffer_size;
-  to.send_buffer = from.write_buffer_size;
+  if (from.backlog > 0) to.backlog = from.backlog;
+  if (from.read_buffer_size > 0) to.receive_buffer = from.read_buffer_size;
+  if (from.write_buffer_size > 0) to.send_buffer = from.write_buffer_size;
   to.when_full = from.when_full == EVWHEN_FULL_REJECT ? WhenFull::reject : WhenFull::pause;
   if (from.name != nullptr) to.name = from.name;
   to.where = {from.file != nullptr ? from.file : "EVTCPACCEPTOR_init",
@@ -114,6 +118,7 @@ EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
                     const Callbacks& callbacks) noexcept try {
   const bool has_factory = callbacks.plain_factory != nullptr || callbacks.factory != nullptr;
   if (loop == nullptr || !has_factory) return refuse(EINVAL);
+  if (loop->loop.core().is_foreign()) return refuse(Errc::parents_loop);
   if (options.address == nullptr && !listens(options.listener_fd)) return nullptr;
   const auto shared = std::make_shared<const Callbacks>(callbacks);
   TcpAcceptor::Options core;
@@ -123,7 +128,13 @@ EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
     return new EVTCPACCEPTOR{
         TcpAcceptor{loop->loop, to_address(*options.address), factory, std::move(core)}};
   }
-  return new EVTCPACCEPTOR{TcpAcceptor{loop->loop, options.listener_fd, factory, std::move(core)}};
+  // A duplicate, so that the caller keeps his own if this fails.
+  const int descriptor = ::fcntl(options.listener_fd, F_DUPFD_CLOEXEC, 0);
+  if (descriptor < 0) return nullptr;
+  auto* const acceptor =
+      new EVTCPACCEPTOR{TcpAcceptor{loop->loop, descriptor, factory, std::move(core)}};
+  ::close(options.listener_fd);
+  return acceptor;
 } catch (...) {
   fail_as_caught();
   return nullptr;
@@ -170,12 +181,8 @@ EVTCPACCEPTOR* EVTCPACCEPTOR_init(EVLOOP* loop, int listener_fd, EVTHREAD_FACTOR
 
 int EVTCPACCEPTOR_OPTIONS_init(EVTCPACCEPTOR_OPTIONS* options) noexcept {
   if (options == nullptr) return fail(EINVAL);
-  const TcpAcceptor::Options defaults;
   *options = {};
   options->listener_fd = -1;
-  options->backlog = defaults.backlog;
-  options->read_buffer_size = defaults.receive_buffer;
-  options->write_buffer_size = defaults.send_buffer;
   return 0;
 }
 

@@ -122,13 +122,14 @@ struct sockaddr* SOCKADDR_saddr(SOCKADDR* saddr) noexcept {
 }
 
 socklen_t SOCKADDR_length(const SOCKADDR* saddr) noexcept {
-  switch (SOCKADDR_family(saddr)) {
+  if (saddr == nullptr) return fail(EINVAL), 0;
+  switch (saddr->addr_ipv4.sin_family) {
     case AF_INET:
       return sizeof saddr->addr_ipv4;
     case AF_INET6:
       return sizeof saddr->addr_ipv6;
     default:
-      return 0;
+      return fail(EAFNOSUPPORT), 0;
   }
 }
 

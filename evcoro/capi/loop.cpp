@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -7,6 +9,7 @@
 #include <evcoro/detail/loop_libevent.hpp>
 
 using namespace evcoro::capi;
+using evcoro::Errc;
 using evcoro::Loop;
 using evcoro::ThreadInfo;
 using evcoro::Timeout;
@@ -16,10 +19,27 @@ const struct timeval EVTIMEOUT_NEVER = {-1, 0};
 
 namespace evcoro::capi {
 
+std::chrono::nanoseconds to_duration(timeval time) noexcept {
+  using std::chrono::nanoseconds;
+  constexpr std::int64_t second = 1'000'000'000;
+  std::int64_t rest = 0;
+  std::int64_t sum = 0;
+  if (time.tv_sec == EVTIMEOUT_NEVER.tv_sec && time.tv_usec == EVTIMEOUT_NEVER.tv_usec) {
+    return nanoseconds::max();
+  }
+  // What doesn't fit is as good as never, or as now.
+  const bool is_negative = time.tv_sec < 0 || (time.tv_sec == 0 && time.tv_usec < 0);
+  if (__builtin_mul_overflow(time.tv_sec, second, &sum) ||
+      __builtin_mul_overflow(time.tv_usec, std::int64_t{1000}, &rest) ||
+      __builtin_add_overflow(sum, rest, &sum)) {
+    return is_negative ? nanoseconds::zero() : nanoseconds::max();
+  }
+  return std::max(nanoseconds{sum}, nanoseconds::zero());
+}
+
 Timeout to_timeout(timeval timeout) noexcept {
-  constexpr time_t century = 100L * 365 * 24 * 60 * 60;
-  if (timeout.tv_sec < 0 || timeout.tv_sec > century) return never;
-  return std::chrono::seconds{timeout.tv_sec} + std::chrono::microseconds{timeout.tv_usec};
+  const std::chrono::nanoseconds duration = to_duration(timeout);
+  return duration == duration.max() ? Timeout{never} : Timeout{duration};
 }
 
 }  // namespace evcoro::capi
@@ -53,8 +73,9 @@ const char* EVERROR_text(int error) noexcept {
     case EAGAIN:
       return "Resource temporarily unavailable; or no stack is free: raise num_stacks of "
              "STACKS_init(), or wait until a thread has ended";
-    case E2BIG:
-      return "the stacks are too small for a thread: raise pages_per_stack of STACKS_init()";
+    case ETIMEDOUT:
+      return "the timeout of the call is over, or the socket's idle timeout, or the peer doesn't "
+             "answer";
     default:
       return ::strerrordesc_np(error) != nullptr ? ::strerrordesc_np(error) : "unknown error";
   }
@@ -66,17 +87,27 @@ tagEVLOOP::tagEVLOOP(evcoro::stacks::StackPool& pool, event_base* base) : loop(p
 
 // Threads that were never started hold stacks.
 tagEVLOOP::~tagEVLOOP() {
+  if (!loop.core().is_foreign()) loop.core().end_threads();
   while (!not_started.empty()) evcoro::corothread::Scheduler::free_ended(not_started.pop_front());
 }
 
-EVLOOP* EVLOOP_init(STACKS* stacks) noexcept { return EVLOOP_init_base(stacks, nullptr); }
+namespace {
 
-EVLOOP* EVLOOP_init_base(STACKS* stacks, struct event_base* base) noexcept try {
+EVLOOP* make_loop(STACKS* stacks, event_base* base) noexcept try {
   evcoro::stacks::StackPool* const pool = evcoro::stacks::pool_of(stacks);
   return pool == nullptr ? nullptr : new EVLOOP(*pool, base);
 } catch (...) {
   fail_as_caught();
   return nullptr;
+}
+
+}  // namespace
+
+EVLOOP* EVLOOP_init(STACKS* stacks) noexcept { return make_loop(stacks, nullptr); }
+
+EVLOOP* EVLOOP_init_base(STACKS* stacks, struct event_base* base) noexcept {
+  if (base == nullptr) return refuse(EINVAL);
+  return make_loop(stacks, base);
 }
 
 struct event_base* EVLOOP_base(EVLOOP* loop) noexcept {
@@ -86,7 +117,7 @@ struct event_base* EVLOOP_base(EVLOOP* loop) noexcept {
 
 int EVLOOP_run(EVLOOP* loop) noexcept try {
   if (loop == nullptr) return fail(EINVAL);
-  if (loop->loop.core().is_foreign()) return fail(ECHILD);
+  if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
   return loop->loop.run() == Loop::End::stopped ? 0 : 1;
 } catch (const std::logic_error&) {
   return fail(EDEADLK);
@@ -96,12 +127,14 @@ int EVLOOP_run(EVLOOP* loop) noexcept try {
 
 int EVLOOP_break(EVLOOP* loop) noexcept {
   if (loop == nullptr) return fail(EINVAL);
+  if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
   loop->loop.stop();
   return 0;
 }
 
 int EVLOOP_post(EVLOOP* loop, void (*function)(void* ctx), void* ctx) noexcept try {
   if (loop == nullptr || function == nullptr) return fail(EINVAL);
+  if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
   loop->loop.post([function, ctx] { function(ctx); });
   return 0;
 } catch (...) {
@@ -110,6 +143,8 @@ int EVLOOP_post(EVLOOP* loop, void (*function)(void* ctx), void* ctx) noexcept t
 
 int EVLOOP_shutdown(EVLOOP* loop, struct timeval timeout) noexcept try {
   if (loop == nullptr) return fail(EINVAL);
+  if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
+  if (loop->loop.core().is_busy_elsewhere()) return fail(EDEADLK);
   return static_cast<int>(loop->loop.shutdown(to_timeout(timeout)).size());
 } catch (...) {
   return fail_as_caught();
@@ -117,7 +152,7 @@ int EVLOOP_shutdown(EVLOOP* loop, struct timeval timeout) noexcept try {
 
 int EVLOOP_free(EVLOOP* loop) noexcept {
   if (loop == nullptr) return fail(EINVAL);
-  if (Loop::current() == &loop->loop) return fail(EDEADLK);
+  if (!loop->loop.core().can_be_destroyed()) return fail(EDEADLK);
   delete loop;
   return 0;
 }

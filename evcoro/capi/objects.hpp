@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <system_error>
 #include <utility>
@@ -32,6 +33,8 @@ inline int finish(const std::error_code& error) noexcept { return error ? fail(e
 inline std::nullptr_t refuse(const std::error_code& error) noexcept { return fail(error), nullptr; }
 inline std::nullptr_t refuse(int error) noexcept { return fail(error), nullptr; }
 
+// to_duration() is at least zero; {-1, 0} is nanoseconds::max().
+std::chrono::nanoseconds to_duration(timeval time) noexcept;
 Timeout to_timeout(timeval timeout) noexcept;
 
 Address to_address(const SOCKADDR& saddr) noexcept;
@@ -89,8 +92,6 @@ struct tagEVTHREAD {
   evcoro::detail::ThreadTask& task;
   evcoro::capi::CTask* const c_task;  // nullptr if not from EVTHREAD_init()
   evcoro::stacks::IntrusiveList<evcoro::capi::Object> objects;
-  bool woken = false;           // EVTHREAD_wake() was called
-  bool waits_for_wake = false;  // parked in EVTHREAD_park()
 };
 
 namespace evcoro::capi {

@@ -75,11 +75,13 @@ int EVSOCKET_release(EVSOCKET* socket) noexcept {
   if (socket == nullptr) return fail(EINVAL);
   const int descriptor = socket->socket.release();
   socket->dispose();
-  return descriptor;
+  return descriptor >= 0 ? descriptor : fail(EBADF);
 }
 
 int EVSOCKET_fd(EVSOCKET* socket) noexcept {
-  return socket == nullptr ? fail(EINVAL) : socket->socket.native_handle();
+  if (socket == nullptr) return fail(EINVAL);
+  const int descriptor = socket->socket.native_handle();
+  return descriptor >= 0 ? descriptor : fail(EBADF);
 }
 
 int EVSOCKET_connect(EVSOCKET* socket, const struct sockaddr* address, socklen_t length,

@@ -10,13 +10,9 @@ using namespace evcoro::capi;
 using evcoro::CancelReason;
 using evcoro::Errc;
 using evcoro::SpawnOptions;
-using evcoro::Timeout;
-using evcoro::TimePoint;
 using evcoro::corothread::Scheduler;
-using evcoro::corothread::Wake;
 using evcoro::detail::LoopCore;
 using evcoro::detail::ThreadTask;
-using evcoro::detail::to_error;
 using evcoro::stacks::StackPool;
 
 static_assert(EVCANCEL_NONE == static_cast<int>(CancelReason::none) &&
@@ -35,8 +31,8 @@ void CTask::run() try {
 }
 
 void CTask::on_end() noexcept {
+  ResultTask::on_end();  // what the thread owns may have sockets
   thread.dispose_of_objects();
-  ResultTask::on_end();
 }
 
 }  // namespace evcoro::capi
@@ -176,24 +172,12 @@ int EVTHREAD_yield() noexcept {
 int EVTHREAD_park(struct timeval timeout) noexcept {
   EVTHREAD* const self = EVTHREAD_current();
   if (self == nullptr) return -1;
-  if (self->task.is_cancelled()) return finish(to_error(Scheduler::refuse_to_wait()));
-  const Timeout patience = to_timeout(timeout);
-  const TimePoint deadline = patience.deadline();
-  while (!self->woken) {
-    if (!patience.may_wait()) return finish(to_error(Wake::timed_out));
-    self->waits_for_wake = true;
-    const Wake how = Scheduler::park(deadline, {"EVTHREAD_wake"});
-    self->waits_for_wake = false;
-    if (how != Wake::ready && !self->woken) return finish(to_error(how));
-  }
-  self->woken = false;
-  return 0;
+  return finish(self->task.wait_for_wake(to_timeout(timeout)));
 }
 
 int EVTHREAD_wake(EVTHREAD* thread) noexcept {
   if (thread == nullptr) return fail(EINVAL);
-  thread->woken = true;
-  if (thread->waits_for_wake) thread->task.scheduler()->wake(thread->task, Wake::ready);
+  thread->task.wake_up();
   return 0;
 }
 
@@ -203,6 +187,7 @@ int EVTHREAD_cancel(EVTHREAD* thread, EVCANCEL_REASON reason) noexcept {
   if (thread == nullptr || reason < EVCANCEL_USER || reason > EVCANCEL_SHUTDOWN) {
     return fail(EINVAL);
   }
+  if (thread->task.has_ended()) return 0;  // and so may have its loop
   thread->task.core().scheduler().cancel(thread->task, static_cast<CancelReason>(reason));
   return 0;
 }
@@ -223,7 +208,7 @@ int EVTHREAD_acknowledge_cancellation() noexcept {
 
 EVLOOP* EVTHREAD_loop(EVTHREAD* thread) noexcept {
   if (thread == nullptr) return refuse(EINVAL);
-  return thread->task.core().c_face;
+  return thread->task.has_ended() ? nullptr : thread->task.core().c_face;
 }
 
 uint64_t EVTHREAD_id(EVTHREAD* thread) noexcept {

@@ -1,12 +1,8 @@
-#include <algorithm>
-#include <chrono>
 #include <new>
 
 #include <evcoro/capi/objects.hpp>
 
 using namespace evcoro::capi;
-using namespace std::chrono_literals;
-using evcoro::Clock;
 using evcoro::Timer;
 
 EVTIMER* EVTIMER_init(EVTHREAD* thread, int id, struct timeval expiry) noexcept {
@@ -27,13 +23,13 @@ int EVTIMER_start(EVTIMER* timer) noexcept {
 int EVTIMER_start_periodic(EVTIMER* timer) noexcept {
   if (timer == nullptr) return fail(EINVAL);
   if (timer->timer.is_running()) return fail(EALREADY);
-  timer->timer.start_periodic(std::chrono::seconds{timer->expiry.tv_sec} +
-                              std::chrono::microseconds{timer->expiry.tv_usec});
+  timer->timer.start_periodic(to_duration(timer->expiry));
   return 0;
 }
 
 int EVTIMER_cancel(EVTIMER* timer) noexcept {
-  if (timer == nullptr || !timer->timer.is_running()) return fail(EINVAL);
+  if (timer == nullptr) return fail(EINVAL);
+  if (!timer->timer.is_running() && !timer->timer.has_expired()) return fail(EINVAL);
   timer->timer.cancel();
   return 0;
 }
@@ -48,14 +44,11 @@ int EVTHREAD_wait_timer(int* id, struct timeval timeout) noexcept {
   if (id == nullptr) return fail(EINVAL);
   EVTHREAD* const self = EVTHREAD_current();
   if (self == nullptr) return -1;
-  const auto expired = Timer::wait_any(to_timeout(timeout));
+  const auto expired = Timer::wait_any_of_c(to_timeout(timeout));
   if (!expired) return fail(expired.error());
-  int result = fail(EINVAL);  // it is a timer of C++ code
   self->objects.for_each([&](Object& each) {
     auto* const timer = dynamic_cast<EVTIMER*>(&each);
-    if (timer == nullptr || &timer->timer != *expired) return;
-    *id = timer->id;
-    result = finish((*expired)->wait(evcoro::no_wait).error());
+    if (timer != nullptr && &timer->timer == *expired) *id = timer->id;
   });
-  return result;
+  return finish((*expired)->wait(evcoro::no_wait).error());
 }

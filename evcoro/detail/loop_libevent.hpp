@@ -92,6 +92,14 @@ class LoopCore final : public corothread::LoopController {
   void post(std::unique_ptr<Posted> function) noexcept;
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
+  // is_busy_elsewhere() says whether the caller is, on the way, inside of a thread of this loop,
+  // without being one: a thread of another loop that one of this started at once.
+  bool is_busy_elsewhere() const noexcept;
+
+  // can_be_destroyed() is false inside of the loop's threads and callbacks. In a child process
+  // it always can: nothing is done then.
+  bool can_be_destroyed() const noexcept;
+
   // end_threads() is the loop's destructor's part: lets all threads end, and terminates if some
   // don't.
   void end_threads() noexcept;
@@ -128,6 +136,7 @@ class LoopCore final : public corothread::LoopController {
   void notify() noexcept;
   void run_posted() noexcept;
   void settle() noexcept;
+  void carry_out_stop() noexcept;
   bool add_wake_event(bool keeps_base_alive) noexcept;
   void open_descriptors();
   void close_descriptors() noexcept;

@@ -20,7 +20,13 @@
 
 static STACKS stacks;
 
-static inline void set_up(void) { REQUIRE_C(STACKS_init(&stacks, 4, 17) == 0); }
+// What threads record of themselves, in the order in which it happens.
+static char trace[64];
+
+static inline void set_up(void) {
+  trace[0] = '\0';
+  REQUIRE_C(STACKS_init(&stacks, 4, 17) == 0);
+}
 
 static inline size_t stacks_in_use(void) {
   STACKS_STATISTICS statistics;
@@ -30,9 +36,6 @@ static inline size_t stacks_in_use(void) {
 
 // STACKS_destroy() refuses while a stack is taken.
 static inline void tear_down(void) { REQUIRE_C(STACKS_destroy(&stacks) == 0); }
-
-// What threads record of themselves, in the order in which it happens.
-static char trace[64];
 
 static inline void record(const char* what) {
   REQUIRE_C(strlen(trace) + strlen(what) < sizeof trace);

@@ -182,6 +182,11 @@ static void discard(void* ctx, void* factory_ctx) {
   ++service->discarded;
 }
 
+static int undecided_factory(int fd, EVTHREAD_PROC* proc, void** ctx, void* factory_ctx) {
+  *ctx = &((Service*)factory_ctx)->served;
+  return 0;  // and no function
+}
+
 static void connect_in_vain(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
   Service* const service = ctx;
   char buffer[1];
@@ -207,6 +212,20 @@ TEST_CASE_C(context_discarded, "a context for which there is no thread after all
   REQUIRE_C(EVLOOP_run(service.f.loop) == 1);
   REQUIRE_C(service.discarded == 1);
   REQUIRE_C(service.served == 0);
+  close_service(&service);
+}
+
+TEST_CASE_C(context_without_proc, "so is one that comes without a function") {
+  Service service = {.served = 0};
+  set_up(&service.f);
+  const SOCKADDR address = loopback();
+  EVTCPACCEPTOR_OPTIONS options = {.address = &address};  // zero is as good as the default
+  options.factory = undecided_factory;
+  options.factory_ctx = &service;
+  options.discard = discard;
+  open_service(&service, EVTCPACCEPTOR_init_options(service.f.loop, &options));
+  run_client(&service, be_turned_away);
+  REQUIRE_C(service.discarded == 1);
   close_service(&service);
 }
 
@@ -405,5 +424,12 @@ TEST_CASE_C(acceptor_misuse, "what an acceptor can't do is an error") {
   REQUIRE_ERRNO(EVTCPACCEPTOR_init_ex(f.loop, &address, 5, echo_factory, -1, -1) == NULL,
                 EADDRINUSE);
   EVTCPACCEPTOR_close(first);
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE_C(listen(listener, 1) == 0);
+  REQUIRE_ERRNO(EVTCPACCEPTOR_init(NULL, listener, echo_factory, -1, -1) == NULL, EINVAL);
+  options.address = NULL;
+  options.listener_fd = listener;
+  REQUIRE_ERRNO(EVTCPACCEPTOR_init_options(f.loop, &options) == NULL, EINVAL);  // its stacks
+  REQUIRE_C(close(listener) == 0);  // is the caller's still
   tear_down(&f);
 }

@@ -113,6 +113,7 @@ TEST_CASE_C(address_misuse, "other families and NULL are errors") {
   REQUIRE_ERRNO(SOCKADDR_length(NULL) == 0, EINVAL);
   REQUIRE_ERRNO(SOCKADDR_port(NULL) == -1, EINVAL);
   REQUIRE_ERRNO(SOCKADDR_port(&saddr) == -1, EAFNOSUPPORT);
+  REQUIRE_ERRNO(SOCKADDR_length(&saddr) == 0, EAFNOSUPPORT);
   REQUIRE_ERRNO(SOCKADDR_to_string(NULL) == NULL, EINVAL);
   REQUIRE_ERRNO(SOCKADDR_to_string(&saddr) == NULL, EAFNOSUPPORT);
 }

@@ -162,6 +162,84 @@ static void refuse_to_end(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   }
 }
 
+typedef struct Late {
+  Fixture f;
+  EVTHREAD* prepared;
+} Late;
+
+static void free_at_the_end(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Late* const late = ctx;
+  late->prepared = EVTHREAD_init(late->f.loop, do_nothing, NULL);
+  REQUIRE_ERRNO(EVTHREAD_delay(thread, EVTIMEOUT_NEVER) == -1, ECANCELED);
+  REQUIRE_ERRNO(EVTHREAD_start(late->prepared, NULL) == -1, ECANCELED);
+  REQUIRE_C(EVTHREAD_free(late->prepared) == 0);
+}
+
+TEST_CASE_C(freed_while_cleaning_up, "while a loop is freed its threads may free those they made") {
+  Late late;
+  set_up(&late.f);
+  start(&late.f, free_at_the_end, &late);
+  REQUIRE_C(EVLOOP_free(late.f.loop) == 0);
+  REQUIRE_C(STACKS_destroy(&late.f.stacks) == 0);
+}
+
+static void break_it(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_C(EVTHREAD_delay(thread, milliseconds(1)) == 0);
+  REQUIRE_C(EVLOOP_break(ctx) == 0);
+}
+
+TEST_CASE_C(late_break, "a break by the last thread is for the dispatch that it is in") {
+  STACKS stacks;
+  int callbacks = 0;
+  const struct timeval soon = milliseconds(1);
+  struct event_base* const base = event_base_new();
+  REQUIRE_C(STACKS_init(&stacks, 4, 65) == 0);
+  EVLOOP* const loop = EVLOOP_init_base(&stacks, base);
+  REQUIRE_C(EVTHREAD_start(EVTHREAD_init(loop, break_it, loop), NULL) == 0);
+  REQUIRE_C(event_base_dispatch(base) >= 0);
+  REQUIRE_C(event_base_got_break(base));
+  event_base_once(base, -1, EV_TIMEOUT, count_callback, &callbacks, &soon);
+  REQUIRE_C(event_base_dispatch(base) == 1);
+  REQUIRE_C(callbacks == 1);
+  REQUIRE_C(EVLOOP_free(loop) == 0);
+  event_base_free(base);
+  REQUIRE_C(STACKS_destroy(&stacks) == 0);
+}
+
+// --- two loops in one base ---
+
+typedef struct Two {
+  STACKS stacks[2];
+  EVLOOP* loops[2];
+} Two;
+
+static void end_the_other(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  const Two* const two = ctx;
+  REQUIRE_ERRNO(EVLOOP_shutdown(two->loops[0], EVTIMEOUT_NOW) == -1, EDEADLK);
+  REQUIRE_ERRNO(EVLOOP_free(two->loops[0]) == -1, EDEADLK);
+}
+
+static void start_in_the_other(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  EVTHREAD* const other = EVTHREAD_init(((Two*)ctx)->loops[1], end_the_other, ctx);
+  REQUIRE_C(EVTHREAD_start(other, NULL) == 0);
+}
+
+TEST_CASE_C(two_loops, "a loop isn't ended by what one of its threads has started elsewhere") {
+  Two two;
+  struct event_base* const base = event_base_new();
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE_C(STACKS_init(&two.stacks[i], 4, 65) == 0);
+    two.loops[i] = EVLOOP_init_base(&two.stacks[i], base);
+  }
+  REQUIRE_C(EVTHREAD_start(EVTHREAD_init(two.loops[0], start_in_the_other, &two), NULL) == 0);
+  REQUIRE_C(event_base_dispatch(base) == 1);
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE_C(EVLOOP_free(two.loops[i]) == 0);
+    REQUIRE_C(STACKS_destroy(&two.stacks[i]) == 0);
+  }
+  event_base_free(base);
+}
+
 TEST_CASE_C(not_shut_down, "EVLOOP_shutdown says how many threads have not ended") {
   Fixture f;
   int stubborn = 1;
@@ -187,15 +265,19 @@ TEST_CASE_C(loop_inside, "a loop is neither run nor freed by its own threads") {
   tear_down(&f);
 }
 
-static void free_in_callback(evutil_socket_t descriptor, short what, void* ctx) {
+static void run_in_callback(evutil_socket_t descriptor, short what, void* ctx) {
   REQUIRE_ERRNO(EVLOOP_run(ctx) == -1, EDEADLK);
+  REQUIRE_ERRNO(EVLOOP_free(ctx) == -1, EDEADLK);
 }
 
-TEST_CASE_C(loop_in_callback, "a loop is not run by a callback of its base") {
+static void free_in_post(void* ctx) { REQUIRE_ERRNO(EVLOOP_free(ctx) == -1, EDEADLK); }
+
+TEST_CASE_C(loop_in_callback, "a loop is neither run nor freed by a callback of its base") {
   Fixture f;
   set_up(&f);
   const struct timeval soon = {0, 0};
-  event_base_once(EVLOOP_base(f.loop), -1, EV_TIMEOUT, free_in_callback, f.loop, &soon);
+  REQUIRE_C(EVLOOP_post(f.loop, free_in_post, f.loop) == 0);
+  event_base_once(EVLOOP_base(f.loop), -1, EV_TIMEOUT, run_in_callback, f.loop, &soon);
   REQUIRE_C(EVLOOP_run(f.loop) == 1);
   tear_down(&f);
 }
@@ -231,7 +313,7 @@ TEST_CASE_C(listed, "EVLOOP_threads shows each thread, its state, and what it wa
 TEST_CASE_C(errors_explained, "EVERROR_text explains what errno means here") {
   REQUIRE_C(strstr(EVERROR_text(EPERM), "EVTHREAD_init()") != NULL);
   REQUIRE_C(strstr(EVERROR_text(EAGAIN), "num_stacks") != NULL);
-  REQUIRE_C(strstr(EVERROR_text(E2BIG), "pages_per_stack") != NULL);
+  REQUIRE_C(strstr(EVERROR_text(ETIMEDOUT), "timeout") != NULL);
   REQUIRE_C(strstr(EVERROR_text(EEXIST), "event_base") != NULL);
   REQUIRE_C(strcmp(EVERROR_text(ECONNREFUSED), "Connection refused") == 0);
   REQUIRE_C(strcmp(EVERROR_text(-5), "unknown error") == 0);
@@ -250,6 +332,10 @@ TEST_CASE_C(loop_misuse, "NULL is an error for each function of a loop") {
   REQUIRE_ERRNO(EVLOOP_init(NULL) == NULL, EINVAL);
   REQUIRE_ERRNO(EVLOOP_init(&none) == NULL, EINVAL);
   REQUIRE_ERRNO(EVLOOP_init_base(NULL, NULL) == NULL, EINVAL);
+  STACKS some;
+  REQUIRE_C(STACKS_init(&some, 1, 5) == 0);
+  REQUIRE_ERRNO(EVLOOP_init_base(&some, NULL) == NULL, EINVAL);
+  REQUIRE_C(STACKS_destroy(&some) == 0);
   REQUIRE_ERRNO(EVLOOP_base(NULL) == NULL, EINVAL);
   REQUIRE_ERRNO(EVLOOP_run(NULL) == -1, EINVAL);
   REQUIRE_ERRNO(EVLOOP_break(NULL) == -1, EINVAL);
@@ -263,10 +349,18 @@ TEST_CASE_C(loop_misuse, "NULL is an error for each function of a loop") {
   tear_down(&f);
 }
 
+static int no_factory(int fd, EVTHREAD_PROC* proc, void** ctx) { return -1; }
+
 static void use_parents_loop(void* ctx) {
   Fixture* const f = ctx;
   REQUIRE_ERRNO(EVLOOP_run(f->loop) == -1, ECHILD);
   REQUIRE_ERRNO(EVTHREAD_init(f->loop, do_nothing, NULL) == NULL, ECHILD);
+  REQUIRE_ERRNO(EVLOOP_post(f->loop, call_nothing, NULL) == -1, ECHILD);
+  REQUIRE_ERRNO(EVLOOP_break(f->loop) == -1, ECHILD);
+  REQUIRE_ERRNO(EVLOOP_shutdown(f->loop, EVTIMEOUT_NOW) == -1, ECHILD);
+  SOCKADDR address;
+  REQUIRE_C(SOCKADDR_parse_string(&address, "127.0.0.1", 0) == 0);
+  REQUIRE_ERRNO(EVTCPACCEPTOR_init_ex(f->loop, &address, 5, no_factory, -1, -1) == NULL, ECHILD);
 }
 
 TEST_CASE_C(forked, "a child process is told that a loop is its parent's") {

@@ -2,11 +2,13 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <corothread/evthread.h>
 #include <evcorothread/evthread.h>  // under the historic names, too
 #include <evcoro/loop.hpp>
 #include <evcoro/thread.hpp>
+#include <evcoro/timer.hpp>
 #include <support/loop_fixture.hpp>
 
 using namespace evcoro;  // a C program's own `STACKS stacks;` must compile beside it
@@ -48,8 +50,69 @@ TEST_CASE("a thread that C code made can use the C++ face") {
   REQUIRE(STACKS_destroy(&::stacks) == 0);
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "timers of both faces don't take each other's expiries") {
+  in_thread([] {
+    Timer timer;
+    timer.start(1us);
+    EVTHREAD* const self = EVTHREAD_current();
+    REQUIRE(EVTIMER_start(EVTIMER_init(self, 7, timeval{0, 2})) == 0);
+    REQUIRE(!this_thread::sleep_for(1ms));
+    int id = 0;
+    REQUIRE(EVTHREAD_wait_timer(&id, EVTIMEOUT_NOW) == 0);
+    REQUIRE(id == 7);
+    REQUIRE(EVTHREAD_wait_timer(&id, EVTIMEOUT_NOW) == -1);
+    REQUIRE(Timer::wait_any(no_wait).value() == &timer);
+  });
+}
+
 namespace {
+
+// Holder closes an EVSOCKET when its thread ends.
+struct Holder {
+  explicit Holder(EVSOCKET* its_socket) : socket(its_socket) {}
+  Holder(Holder&& other) noexcept : socket(std::exchange(other.socket, nullptr)) {}
+  ~Holder() {
+    if (socket != nullptr) EVSOCKET_close(socket);
+  }
+  EVSOCKET* socket;
+};
+
+// Late is a result that opens an EVSOCKET when it is dropped.
+struct Late {
+  Late() = default;
+  Late(Late&& other) noexcept : is_last(std::exchange(other.is_last, false)) {}
+  ~Late() {
+    if (is_last) EVSOCKET_open(EVTHREAD_current(), AF_INET);
+  }
+  bool is_last = true;
+};
+
 std::string reported;
+
+}  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture, "what a thread owns may have EVSOCKETs") {
+  in_thread([] { this_thread::own(Holder{EVSOCKET_open(EVTHREAD_current(), AF_INET)}); });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a result that is dropped may still make EVSOCKETs") {
+  spawn([] { return Late{}; });
+  loop->run();
+}
+
+TEST_CASE("what a thread of C code owns may have EVSOCKETs") {
+  REQUIRE(STACKS_init(&::stacks, 4, 65) == 0);
+  EVLOOP* const loop = EVLOOP_init(&::stacks);
+  EVTHREAD* const thread = EVTHREAD_init(
+      loop,
+      [](EVTHREAD* self, EVSOCKET*, void*) {
+        this_thread::own(Holder{EVSOCKET_open(self, AF_INET)});
+      },
+      nullptr);
+  REQUIRE(EVTHREAD_start(thread, nullptr) == 0);
+  REQUIRE(EVLOOP_run(loop) == 1);
+  REQUIRE(EVLOOP_free(loop) == 0);
+  REQUIRE(STACKS_destroy(&::stacks) == 0);
 }
 
 TEST_CASE(

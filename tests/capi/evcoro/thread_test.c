@@ -48,6 +48,17 @@ TEST_CASE_C(started_inside, "a thread that starts another goes on when that wait
   tear_down(&order.f);
 }
 
+TEST_CASE_C(started_inside_at_once, "so it does outside of the loop, too") {
+  Order order = {.text = ""};
+  set_up(&order.f);
+  start(&order.f, start_another, &order);
+  note(&order, 'M');
+  REQUIRE_C(strcmp(order.text, "<a>M") == 0);
+  REQUIRE_C(EVLOOP_run(order.f.loop) == 1);
+  REQUIRE_C(strcmp(order.text, "<a>Mc") == 0);
+  tear_down(&order.f);
+}
+
 static void do_nothing(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {}
 
 static void start_again(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
@@ -193,10 +204,28 @@ static void pause_three_times(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   REQUIRE_C(EVTHREAD_delay(thread, milliseconds(5)) == 0);
   REQUIRE_C(now_us() - start >= 5000);
   REQUIRE_C(EVTHREAD_delay(thread, EVTIMEOUT_NOW) == 0);
-  struct timeval not_normal = {0, 1000000 + 1};
+  const struct timeval not_normal = {2, -1995000};
   const int64_t later = now_us();
   REQUIRE_C(EVTHREAD_delay(thread, not_normal) == 0);
-  REQUIRE_C(now_us() - later > 1000000);
+  REQUIRE_C(now_us() - later >= 5000);
+  const struct timeval negative = {-1, 999999};
+  REQUIRE_C(EVTHREAD_delay(thread, negative) == 0);
+}
+
+static void pause_for_ages(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  REQUIRE_ERRNO(EVTHREAD_delay(thread, *(const struct timeval*)ctx) == -1, ECANCELED);
+}
+
+TEST_CASE_C(delays_for_ages, "a delay that is too long for the clock is as good as never") {
+  static struct timeval ages[] = {{INT64_MAX, 0}, {INT64_MAX / 1000000000 + 1, 0}, {1, INT64_MAX}};
+  Fixture f;
+  set_up(&f);
+  for (size_t i = 0; i < sizeof ages / sizeof *ages; ++i) {
+    EVTHREAD* const thread = start(&f, pause_for_ages, &ages[i]);
+    REQUIRE_C(EVTHREAD_cancel(thread, EVCANCEL_USER) == 0);
+  }
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
 }
 
 TEST_CASE_C(delays, "a delay is never too short") {
@@ -375,6 +404,8 @@ TEST_CASE_C(joined_late, "one that has ended can be joined from anywhere, or det
   REQUIRE_C(stacks_in_use(&f) == 1);
   REQUIRE_C(EVLOOP_run(f.loop) == 1);
   REQUIRE_C(EVLOOP_free(f.loop) == 0);
+  REQUIRE_C(EVTHREAD_loop(third) == NULL);
+  REQUIRE_C(EVTHREAD_cancel(third, EVCANCEL_USER) == 0);
   REQUIRE_C(EVTHREAD_join(third, EVTIMEOUT_NOW) == 0);  // even then
   REQUIRE_C(STACKS_destroy(&f.stacks) == 0);
 }

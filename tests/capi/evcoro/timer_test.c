@@ -66,6 +66,17 @@ static void cancel_and_free(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   }
   REQUIRE_C(EVTIMER_free(timer) == 0);
   REQUIRE_ERRNO(EVTHREAD_wait_timer(&id, EVTIMEOUT_NEVER) == -1, EINVAL);
+
+  EVTIMER* const expired = EVTIMER_init(thread, 2, EVTIMEOUT_NOW);
+  REQUIRE_C(EVTIMER_start(expired) == 0);
+  REQUIRE_C(EVTHREAD_delay(thread, milliseconds(1)) == 0);
+  REQUIRE_C(EVTIMER_cancel(expired) == 0);  // forgets it
+  REQUIRE_ERRNO(EVTIMER_cancel(expired) == -1, EINVAL);
+  REQUIRE_ERRNO(EVTHREAD_wait_timer(&id, EVTIMEOUT_NOW) == -1, EINVAL);
+
+  EVTIMER* const unending = EVTIMER_init(thread, 3, EVTIMEOUT_NEVER);
+  REQUIRE_C(EVTIMER_start_periodic(unending) == 0);
+  REQUIRE_ERRNO(EVTHREAD_wait_timer(&id, milliseconds(1)) == -1, ETIMEDOUT);
 }
 
 TEST_CASE_C(timers_cancelled, "a timer can be cancelled, periodic, and freed while it runs") {
@@ -87,6 +98,24 @@ TEST_CASE_C(timers_before_start, "a timer may run before its thread does") {
   EVTHREAD* const thread = EVTHREAD_init(f.loop, wait_for_one, NULL);
   REQUIRE_C(EVTIMER_start(EVTIMER_init(thread, 5, milliseconds(1))) == 0);
   REQUIRE_C(EVTHREAD_start(thread, NULL) == 0);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  tear_down(&f);
+}
+
+static void wait_in_vain(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  int id;
+  REQUIRE_ERRNO(EVTHREAD_wait_timer(&id, EVTIMEOUT_NEVER) == -1, EINVAL);
+}
+
+TEST_CASE_C(timers_cancelled_meanwhile,
+            "who waits for a timer that another thread cancels is told") {
+  Fixture f;
+  set_up(&f);
+  EVTHREAD* const thread = EVTHREAD_init(f.loop, wait_in_vain, NULL);
+  EVTIMER* const timer = EVTIMER_init(thread, 1, long_time());
+  REQUIRE_C(EVTIMER_start(timer) == 0);
+  REQUIRE_C(EVTHREAD_start(thread, NULL) == 0);
+  REQUIRE_C(EVTIMER_cancel(timer) == 0);
   REQUIRE_C(EVLOOP_run(f.loop) == 1);
   tear_down(&f);
 }
