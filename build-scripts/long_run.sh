@@ -7,7 +7,7 @@
 #   long_run.sh [--short | --long] [OPTION...]
 #
 #   --short         about a minute, most of it the tests; without it, some minutes
-#   --long          about an hour and a half
+#   --long          about two hours
 #   --cycles N      connections that are opened, echo a message and are closed
 #   --idle N        connections that are idle
 #   --active N      connections that are busy meanwhile

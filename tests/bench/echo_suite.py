@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 import report
-from echo_servers import SMALL_BUFFER, Load, Match, by_case, take_turns
+from echo_servers import SMALL_BUFFER, Load, Match, by_case, ours, take_turns
+from report import Goal
 
 SIZE = 512  # bytes of a message
 TURNS = 4  # of each server after each start
+GOAL = Goal(ratio=1.02)  # of evcoro's servers
 TRACED_REQUESTS = 20_000
 TRACED_CONNECTIONS = 10
 BUFFERS = (SMALL_BUFFER, SIZE)  # the second one tells nobody whether more is to come
@@ -39,7 +41,8 @@ def _cpu_rows(build, servers, connections, rounds):
                          match.cpu_ns("ping-pong", warmup, requests) / requests / 1000)
               for _ in range(rounds)]
     case = f"{connections} connections, {SIZE} bytes, ".__add__
-    return report.compare("echo", "server CPU per request", "us", *by_case(servers, rounds, case))
+    return report.compare("echo", "server CPU per request", "us", *by_case(servers, rounds, case),
+                          ours(servers, case, GOAL))
 
 
 def _requests(connections):
