@@ -47,6 +47,7 @@ SERVERS = (  # the first one is the baseline; with timeouts are those whose user
     Server("evcoro", "evcoro_server", timeouts=True),
     Server("evcoro_c", "evcoro_c_server", timeouts=True),
 )
+OURS = ("evcoro", "evcoro_c")  # C++, C
 NAMES = tuple(dict.fromkeys(server.name for server in SERVERS))
 
 
@@ -152,6 +153,6 @@ def by_case(servers, rounds, case):
     return samples, dict.fromkeys(samples, next(iter(samples)))
 
 
-def ours(servers, case, goal):
-    """The same goal for all of evcoro's servers, as report.compare() wants it."""
-    return {case(server.label()): goal for server in servers if server.name == "evcoro"}
+def goals_by_case(servers, case, goals):
+    """What report.compare() wants, of a Goal for each of some names of servers."""
+    return {case(server.label()): goals[server.name] for server in servers if server.name in goals}

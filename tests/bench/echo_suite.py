@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 
 import report
-from echo_servers import SMALL_BUFFER, Load, Match, by_case, ours, take_turns
+from echo_servers import SMALL_BUFFER, Load, Match, by_case, goals_by_case, take_turns
 from report import Goal
 
 SIZE = 512  # bytes of a message
 TURNS = 4  # of each server after each start
-GOAL = Goal(ratio=1.02)  # of evcoro's servers
+GOALS = {"evcoro": Goal(ratio=1.02), "evcoro_c": Goal(ratio=1.03)}
 TRACED_REQUESTS = 20_000
 TRACED_CONNECTIONS = 10
 BUFFERS = (SMALL_BUFFER, SIZE)  # the second one tells nobody whether more is to come
@@ -42,7 +42,7 @@ def _cpu_rows(build, servers, connections, rounds):
               for _ in range(rounds)]
     case = f"{connections} connections, {SIZE} bytes, ".__add__
     return report.compare("echo", "server CPU per request", "us", *by_case(servers, rounds, case),
-                          ours(servers, case, GOAL))
+                          goals_by_case(servers, case, GOALS))
 
 
 def _requests(connections):

@@ -7,7 +7,7 @@ import random
 import subprocess
 
 import report
-from echo_servers import Load, Match, by_case, ours
+from echo_servers import OURS, Load, Match, by_case, goals_by_case
 from process_memory import resident_bytes
 from report import Goal
 
@@ -20,7 +20,7 @@ PARKED_PROGRAMS = {  # the first one is the baseline
     "goroutines": "go_parked",
     "evcoro, guarded": "evcoro_parked",
 }
-IDLE_GOAL = Goal(value=8.5)  # KiB
+IDLE_GOALS = dict.fromkeys(OURS, Goal(value=8.5))  # KiB
 START_GOAL = Goal(value=1)  # s
 PARKED_GOAL = Goal(value=4.1)  # KiB: a page, and what the pool knows of each stack
 
@@ -34,7 +34,7 @@ def _idle_rows(build, servers):
     sizes = [{server: [_bytes_per_connection(build, server) / 1024] for server in servers}]
     case = f"{MANY} connections after one echo of {SIZE} bytes, ".__add__
     return report.compare("memory", "user memory per idle connection", "KiB",
-                          *by_case(servers, sizes, case), ours(servers, case, IDLE_GOAL))
+                          *by_case(servers, sizes, case), goals_by_case(servers, case, IDLE_GOALS))
 
 
 def _bytes_per_connection(build, server):
