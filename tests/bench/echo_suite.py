@@ -12,7 +12,7 @@ from report import Goal
 SIZE = 512  # bytes of a message
 TURNS = 4  # of each server after each start
 GOALS = {"evcoro": Goal(ratio=1.02), "evcoro_c": Goal(ratio=1.03)}
-TRACED_REQUESTS = 20_000
+TRACED_REQUESTS = 10_000
 TRACED_CONNECTIONS = 10
 BUFFERS = (SMALL_BUFFER, SIZE)  # the second one tells nobody whether more is to come
 
@@ -69,7 +69,7 @@ def _syscall_rows(build, servers, buffer):
 def _syscalls_per_request(build, server, buffer):
     with tempfile.TemporaryDirectory() as scratch:
         with Match(build, server, Load(TRACED_CONNECTIONS, SIZE, buffer)) as match:
-            match.order("ping-pong", TRACED_REQUESTS, 1)
+            match.order("rounds", 0, TRACED_REQUESTS)
             table = _trace(match, Path(scratch) / "summary")
     counts = {"all": 0, "recv": 0, "send": 0, "epoll_wait": 0, "other": 0}
     for name, calls in table:
@@ -84,7 +84,7 @@ def _trace(match, summary):
                                "-p", str(match.server_pid)], stderr=subprocess.PIPE, text=True)
     if "attached" not in (line := strace.stderr.readline()):
         raise RuntimeError(f"strace failed: {line.strip()}")
-    match.order("ping-pong", 0, TRACED_REQUESTS)
+    match.order("rounds", 0, TRACED_REQUESTS)
     strace.send_signal(signal.SIGINT)
     strace.communicate()
     lines = [line.split() for line in summary.read_text().splitlines()]

@@ -10,6 +10,7 @@
 //                               the server
 //   connect WARMUP CYCLES       the same for connections that are opened for one request each and
 //                               then closed
+//   rounds WARMUP REQUESTS      the same for requests of all connections at once
 //   stream WARMUP MESSAGES      the same for messages per connection that are pushed through
 //   rate REQUESTS PER_SECOND    prints the latency's "P50_NS P99_NS P999_NS"
 //
@@ -63,9 +64,9 @@ Options parse_options(int argc, char** argv) {
   return options;
 }
 
-using Load = void(Connections& connections, std::size_t amount);
-
-void measure(Connections& connections, clockid_t server_cpu, Load* load) {
+// Measures load(connections, amount).
+template <class Load>
+void measure(Connections& connections, clockid_t server_cpu, Load load) {
   std::size_t warmup = 0;
   std::size_t amount = 0;
   std::cin >> warmup >> amount;
@@ -85,11 +86,17 @@ void measure_latency(Connections& connections) {
   std::cout << latency.p50 << ' ' << latency.p99 << ' ' << latency.p999 << std::endl;
 }
 
-bool obey(const std::string& command, Connections& connections, clockid_t server_cpu) {
+bool obey(const std::string& command, Connections& connections, pid_t server) {
+  clockid_t server_cpu;
+  if (clock_getcpuclockid(server, &server_cpu) != 0) die("clock_getcpuclockid");
   if (command == "ping-pong") {
     measure(connections, server_cpu, play_ping_pong);
   } else if (command == "connect") {
     measure(connections, server_cpu, connect_and_close);
+  } else if (command == "rounds") {
+    measure(connections, server_cpu, [server](Connections& all, std::size_t requests) {
+      play_rounds(all, requests, server);
+    });
   } else if (command == "stream") {
     measure(connections, server_cpu, stream);
   } else if (command == "rate") {
@@ -104,13 +111,11 @@ bool obey(const std::string& command, Connections& connections, clockid_t server
 
 int main(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
-  clockid_t server_cpu;
-  if (clock_getcpuclockid(options.server_pid, &server_cpu) != 0) die("clock_getcpuclockid");
   Connections connections(options.port, options.connections, options.size);
   std::cout << "ready" << std::endl;
   for (std::string command; std::cin >> command; alarm(0)) {
     alarm(patience);
-    if (!obey(command, connections, server_cpu)) {
+    if (!obey(command, connections, options.server_pid)) {
       std::cerr << "client: unknown command '" << command << "'\n";
       return 2;
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <sys/epoll.h>
+#include <sys/types.h>
 
 #include <array>
 #include <cstddef>
@@ -98,8 +99,13 @@ void play_ping_pong(Connections& connections, std::size_t requests);
 // one before each message.
 void connect_and_close(Connections& connections, std::size_t cycles);
 
+// play_rounds() sends `requests` messages, one on each connection and then none until all have come
+// back, so that no server finds the next message already there when it has answered one, however
+// slow a tool makes it. A lone connection waits until the server's process `pid` sleeps.
+void play_rounds(Connections& connections, std::size_t requests, pid_t pid);
+
 // stream() sends `messages` messages on each connection, as fast as the socket takes them, and
-// receives meanwhile.
+// receives meanwhile, so that up to four are always under way there and back.
 void stream(Connections& connections, std::size_t messages);
 
 struct Latency {

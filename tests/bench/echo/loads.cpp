@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <fstream>
 #include <random>
+#include <string>
 
 #include "tests/bench/echo/client.hpp"
 
@@ -27,6 +29,13 @@ void play(Connections& connections, std::size_t requests, auto start) {
   }
 }
 
+bool sleeps(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  return stat.find(") S ") != std::string::npos;
+}
+
 }  // namespace
 
 void play_ping_pong(Connections& connections, std::size_t requests) {
@@ -41,18 +50,26 @@ void connect_and_close(Connections& connections, std::size_t cycles) {
   });
 }
 
+void play_rounds(Connections& connections, std::size_t requests, pid_t pid) {
+  const std::size_t count = connections.all().size();
+  for (std::size_t round = 0; round < requests / count; ++round) {
+    while (count == 1 && !sleeps(pid)) continue;
+    play_ping_pong(connections, count);
+  }
+}
+
 void stream(Connections& connections, std::size_t messages) {
+  // With more of them under way, the figure is how often they have left the caches.
+  constexpr std::size_t window = 4;
   const std::size_t last = connections.all().front().sent.message + messages;
   std::size_t to_receive = messages * connections.all().size();
   connections.watch(EPOLLIN | EPOLLOUT);
   while (to_receive > 0) {
     connections.poll([&](Connection& connection, std::uint32_t events) {
       if ((events & EPOLLIN) != 0 && connections.receive_some(connection)) --to_receive;
-      if ((events & EPOLLOUT) != 0 && connection.sent.message < last &&
-          connection.sent.message - connection.received.message <
-              static_cast<std::size_t>(getenv("WIN") ? atoi(getenv("WIN")) : 100000)) {
-        connections.send_some(connection);
-      }
+      const std::size_t next = connection.sent.message;
+      const bool may_send = next < last && next - connection.received.message < window;
+      if ((events & EPOLLOUT) != 0 && may_send) connections.send_some(connection);
     });
   }
   connections.watch(EPOLLIN);
