@@ -1,6 +1,7 @@
 // The echo server on State Threads: plain blocking code in a thread per connection, its buffer on
 // its own stack, with --timeouts a timeout on each operation.
 #include <alloca.h>
+#include <poll.h>
 #include <st.h>
 
 #include <cstddef>
@@ -16,12 +17,13 @@ void* echo_until_closed(void* arg) {
   const st_utime_t timeout =
       options.timeouts ? ECHO_TIMEOUT_SECONDS * 1'000'000ULL : ST_UTIME_NO_TIMEOUT;
   auto* const buffer = static_cast<char*>(alloca(options.buffer));
-  for (;;) {
+  for (std::size_t size = 0;;) {
+    // After a short read there is nothing left: better wait at once than read in vain before.
+    if (size < options.buffer && st_netfd_poll(socket, POLLIN, timeout) < 0) break;
     const ssize_t received = st_read(socket, buffer, options.buffer, timeout);
-    if (received <= 0 ||
-        st_write(socket, buffer, static_cast<std::size_t>(received), timeout) < 0) {
-      break;
-    }
+    if (received <= 0) break;
+    size = static_cast<std::size_t>(received);
+    if (st_write(socket, buffer, size, timeout) < 0) break;
   }
   st_netfd_close(socket);
   return nullptr;
