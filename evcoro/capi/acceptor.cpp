@@ -44,21 +44,21 @@ struct ConnectionSocket final : EVSOCKET {
   }
 };
 
-// Connection is what the factory says of a new connection, and then what its thread runs.
+// Connection is what the factory says of a new connection, and then what its thread runs. One
+// allocation holds all of it: idle connections are many.
 struct Connection {
-  explicit Connection(std::shared_ptr<const Callbacks> its_callbacks) noexcept
-      : callbacks(std::move(its_callbacks)) {}
+  explicit Connection(const Callbacks& its_callbacks)
+      : handler([this](Socket& accepted) { run(accepted); }), callbacks(its_callbacks) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() {
-    if (is_decided && callbacks->discard != nullptr)
-      callbacks->discard(ctx, callbacks->factory_ctx);
+    if (is_decided && callbacks.discard != nullptr) callbacks.discard(ctx, callbacks.factory_ctx);
   }
 
   int ask(int fd) {
-    const int verdict = callbacks->plain_factory != nullptr
-                            ? callbacks->plain_factory(fd, &proc, &ctx)
-                            : callbacks->factory(fd, &proc, &ctx, callbacks->factory_ctx);
+    const int verdict = callbacks.plain_factory != nullptr
+                            ? callbacks.plain_factory(fd, &proc, &ctx)
+                            : callbacks.factory(fd, &proc, &ctx, callbacks.factory_ctx);
     is_decided = verdict == 0;
     return is_decided && proc != nullptr ? 0 : -1;
   }
@@ -72,7 +72,8 @@ struct Connection {
     proc(&thread, &socket, ctx);
   }
 
-  std::shared_ptr<const Callbacks> callbacks;
+  const evcoro::ConnectionHandler handler;
+  const Callbacks& callbacks;  // the acceptor's, which a connection keeps alive
   EVTHREAD_PROC proc = nullptr;
   void* ctx = nullptr;
   bool is_decided = false;
@@ -80,9 +81,9 @@ struct Connection {
 };
 
 int ask_factory(const std::shared_ptr<const Callbacks>& callbacks, Accepted& accepted) {
-  auto connection = std::make_shared<Connection>(callbacks);
+  const auto connection = std::make_shared<Connection>(*callbacks);
   if (connection->ask(accepted.native_handle()) != 0) return -1;
-  accepted.run([connection = std::move(connection)](Socket& socket) { connection->run(socket); });
+  accepted.run(std::shared_ptr<const evcoro::ConnectionHandler>(connection, &connection->handler));
   return 0;
 }
 

@@ -157,7 +157,8 @@ TEST_CASE_METHOD(support::LoopFixture, "captures are destroyed when the thread e
   });
 }
 
-TEST_CASE_METHOD(support::LoopFixture, "what a thread owns is destroyed in reverse order when it ends") {
+TEST_CASE_METHOD(support::LoopFixture,
+                 "what a thread owns is destroyed in reverse order when it ends") {
   std::vector<std::string> log;
   const std::vector<std::string> expected{"capture", "second", "first"};
   const auto own_two = [&](const Witness&) {
