@@ -120,9 +120,9 @@ as_sources() {
 by_apt() {
   local file packages=()
   for file; do packages+=("$(dpkg-deb -f "$file" Package)"); done
-  if dpkg-query -W "${packages[@]}" >"$work/dpkg-query.log" 2>&1; then
-    die "${packages[*]} are installed already; remove them first"
-  fi
+  for file in "${packages[@]}"; do
+    if dpkg-query -W "$file" >/dev/null 2>&1; then die "$file is installed already; remove it first"; fi
+  done
   # shellcheck disable=SC2064  # the names are those of now
   trap "quietly '$work/purge.log' apt purge ${packages[*]}" EXIT
   quietly "$work/apt.log" apt install "$@"
@@ -131,6 +131,13 @@ by_apt() {
   quietly "$work/purge.log" apt purge "${packages[@]}"
   trap - EXIT
 }
+
+system=${CI:-false}
+case ${1:-} in
+  '') ;;
+  --system) system=true ;;
+  *) die "no option '$1'; there is --system" ;;
+esac
 
 rm -rf "$work"
 mkdir -p "$work"
@@ -162,5 +169,5 @@ quietly "$work/simulate.log" apt install --simulate "${packages[@]}"
 for package in "${packages[@]}"; do dpkg-deb -x "$package" "$work/unpacked"; done
 by_find_package by-unpacked -DCMAKE_PREFIX_PATH="$work/unpacked/usr"
 by_pkg_config by-unpacked "$work/unpacked/usr/lib/$multiarch"
-if [[ ${1:-} == --system || ${CI:-} == true ]]; then by_apt "${packages[@]}"; fi
+if [[ $system == true ]]; then by_apt "${packages[@]}"; fi
 echo "install: find_package, pkg-config, sources, Debian packages"

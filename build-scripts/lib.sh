@@ -27,14 +27,13 @@ quietly() {
 }
 
 # build_program TARGET: builds a program of the preset release, which needs no tests, nor what they
-# depend on. Configured once, ninja sees to the rest; so a build directory that test.sh has made is
-# used as it is.
+# depend on. In a build directory that test.sh has made they stay.
 build_program() {
-  local build=$root/build/release
-  if [[ ! -e $build/build.ninja ]]; then
-    echo "building $1 in build/release ..." >&2
-    quietly "$build/build.log" cmake -S "$root" --preset release -DEVCORO_BUILD_TESTS=OFF
-  fi
+  local build=$root/build/release tests=OFF
+  if grep -qs '^EVCORO_BUILD_TESTS:BOOL=ON' "$build/CMakeCache.txt"; then tests=ON; fi
+  echo "building $1 in build/release ..." >&2
+  quietly "$build/build.log" cmake -S "$root" --preset release -DEVCORO_BUILD_TESTS=$tests \
+    -DEVCORO_BUILD_PROGRAMS=ON -DEVCORO_BUILD_TUTORIAL=ON
   quietly "$build/build.log" cmake --build "$build" --target "$1"
 }
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[[ ${1:-} =~ ^0?([0-9]+)$ ]] || die "give the number of a chapter: tutorial/README.md lists them"
+[[ ${1:-} =~ ^0?([1-9][0-9]*)$ ]] || die "give the number of a chapter: tutorial/README.md lists them"
 number=$(printf '%02d' "${BASH_REMATCH[1]}")
 shift
 sources=("$root/tutorial/${number}"_*.c*)

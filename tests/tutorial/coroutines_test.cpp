@@ -13,8 +13,7 @@ using tutorial::require_prints_as_expected;
 namespace {
 
 // An overflow's report without what depends on the compiler (sizes of frames, and how the path of
-// the source was given), and without what Valgrind and
-// qemu add.
+// the source was given), and without what Valgrind and qemu add.
 std::string common_part(std::string output) {
   output = std::regex_replace(output, std::regex{"(used|size|of) [0-9]+"}, "$1 N");
   output = std::regex_replace(output, std::regex{"spawned at [^ ]*tutorial/"}, "spawned at ");
