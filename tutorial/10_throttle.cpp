@@ -1,4 +1,4 @@
-// Chapter 10: two stacks, three clients: the pool decides how many are served at once.
+// Chapter 10: two stacks, four clients: the pool decides how many are served at once.
 #include <array>
 #include <chrono>
 #include <cstdio>

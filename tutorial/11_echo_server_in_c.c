@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
   const char* text = argc > 1 ? argv[1] : "9999";
   char* end;
   const long port = strtol(text, &end, 10);
-  if (*end != '\0' || port < 0 || port > UINT16_MAX) {
+  if (end == text || *end != '\0' || port < 0 || port > UINT16_MAX) {
     fprintf(stderr, "11_echo_server_in_c: no port: %s\n", text);
     return EXIT_FAILURE;
   }

@@ -2,7 +2,8 @@
 //
 //   12_inside_libevent [ADDRESS]      127.0.0.1:9999 when none is given
 //
-// It is controlled by lines on its standard input: "status", and "quit" or the end of file.
+// It is controlled by lines on its standard input, a terminal or a pipe: "status", and "quit" or
+// the end of file.
 #include <event2/event.h>
 #include <unistd.h>
 
@@ -78,7 +79,7 @@ class Console {
       : service_(service),
         event_(event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, this), event_free) {
     if (event_ == nullptr || event_add(event_.get(), nullptr) != 0) {
-      throw std::runtime_error("can't watch the standard input");
+      throw std::runtime_error("can't watch the standard input: it must be a terminal or a pipe");
     }
   }
 
