@@ -4,7 +4,7 @@ In each round every server is started several times, all on the first CPU, each 
 own on the last; then they take turns, while the others sleep: processes differ by where their
 memory happens to lie, and the machine from second to second, both by more than what is looked for
 here. A turn is long enough, after a warm-up, that what the others left in the caches doesn't count.
-All servers have the same buffers and socket options; a client compares all that comes back, and
+All servers have the same buffers (but bufferevent reads 4096 bytes at most) and socket options; a client compares all that comes back, and
 never sleeps while its requests are under way.
 """
 

@@ -38,7 +38,8 @@ class BuffereventServer {
   void add(evutil_socket_t fd) const {
     bufferevent* connection = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
     if (connection == nullptr) echo_die("bufferevent_socket_new");
-    bufferevent_set_max_single_read(connection, options_.buffer);
+    bufferevent_set_max_single_read(connection, options_.buffer);  // 4096 at most, by libevent
+    bufferevent_set_max_single_write(connection, options_.buffer);
     bufferevent_setcb(connection, on_read, nullptr, on_end, nullptr);
     bufferevent_set_timeouts(connection, timeout_, timeout_);
     bufferevent_enable(connection, EV_READ | EV_WRITE);
