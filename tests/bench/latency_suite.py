@@ -7,6 +7,7 @@ and a latency counts from when a request was due: what a slow server delays is o
 
 import report
 from echo_servers import Load, Match, by_case, take_turns
+from report import Goal
 
 CONNECTIONS = 100
 SIZE = 512  # bytes of a message
@@ -14,6 +15,8 @@ TURNS = 6  # of each server after each start, so short that most are disturbed b
 WARMUP_REQUESTS = 5000
 TURN_REQUESTS = 20_000
 PERCENTILES = ("p50", "p99", "p99.9")
+RIVALS = ("libevent, timeouts", "evcoro, timeouts")  # compared with each other, too
+NOT_WORSE = Goal(ratio=1.0)
 
 
 def run(build, rounds, servers):
@@ -22,13 +25,19 @@ def run(build, rounds, servers):
     rate = _throughput(build, servers[0], load) / 2
     rounds = [take_turns(build, servers, load, TURNS, lambda match: _latencies(match, rate))
               for _ in range(rounds)]
-    case = f"{CONNECTIONS} connections, {SIZE} bytes, {rate / 1000:.0f},000 a second, ".__add__
+    print(f"latency: {rate:.0f} requests a second")
+    case = f"{CONNECTIONS} connections, {SIZE} bytes, ".__add__
     rows = []
     for index, name in enumerate(PERCENTILES):
         of_one = [{server: [turn[index] for turn in turns] for server, turns in figures.items()}
                   for figures in rounds]
-        rows += report.compare("latency", f"latency at half load: {name}", "us",
-                               *by_case(servers, of_one, case))
+        metric = f"latency at half load: {name}"
+        samples, baselines = by_case(servers, of_one, case)
+        rows += report.compare("latency", metric, "us", samples, baselines)
+        theirs, ours = map(case, RIVALS)
+        if theirs in samples and ours in samples:
+            rows += report.compare("latency", metric, "us", samples, {ours: theirs},
+                                   {ours: NOT_WORSE} if name == "p99" else None)
     return rows
 
 
