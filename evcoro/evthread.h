@@ -311,9 +311,9 @@ EVCORO_API EVTCPACCEPTOR* EVTCPACCEPTOR_init_ctx(EVLOOP* loop, const SOCKADDR* a
                                                  int write_buffer_size,
                                                  void* factory_ctx) EVCORO_NOEXCEPT;
 
-// EVTCPACCEPTOR_init() is for a descriptor that listens already, and keeps its backlog. It is
-// closed, and a duplicate of it is the acceptor's; if this fails, it is as it was: EINVAL if it
-// doesn't listen, ENOTSOCK, EBADF.
+// EVTCPACCEPTOR_init() is for a descriptor that listens already, and keeps its backlog. It is the
+// acceptor's then, and closed also if this fails; but for EINVAL (it doesn't listen, among others),
+// ENOTSOCK, EBADF and ECHILD, after which it is the caller's still.
 EVCORO_API EVTCPACCEPTOR* EVTCPACCEPTOR_init(EVLOOP* loop, int listener_fd,
                                              EVTHREAD_FACTORY factory, int read_buffer_size,
                                              int write_buffer_size) EVCORO_NOEXCEPT;

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,8 +79,8 @@ struct Connection {
   ConnectionSocket socket;
 };
 
-int ask_factory(const std::shared_ptr<const Callbacks>& callbacks, Accepted& accepted) {
-  const auto connection = std::make_shared<Connection>(*callbacks);
+int ask_factory(const Callbacks& callbacks, Accepted& accepted) {
+  const auto connection = std::make_shared<Connection>(callbacks);
   if (connection->ask(accepted.native_handle()) != 0) return -1;
   accepted.run(std::shared_ptr<const evcoro::ConnectionHandler>(connection, &connection->handler));
   return 0;
@@ -96,8 +95,15 @@ bool listens(int descriptor) noexcept {
   return listening != 0;
 }
 
-// False, with errno, if options are not to be had.
-bool to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Callbacks>& callbacks,
+// Listener is a descriptor that is closed unless it is handed on.
+struct Listener {
+  ~Listener() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  int descriptor;
+};
+
+void to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Callbacks>& callbacks,
              TcpAcceptor::Options& to) {
   if (from.backlog > 0) to.backlog = from.backlog;
   if (from.read_buffer_size > 0) to.receive_buffer = from.read_buffer_size;
@@ -111,8 +117,6 @@ bool to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Call
       callbacks->refuse(reinterpret_cast<EVREFUSAL*>(&refusal), callbacks->factory_ctx);
     };
   }
-  if (from.stacks != nullptr) to.stacks = evcoro::stacks::pool_of(from.stacks);
-  return from.stacks == nullptr || to.stacks != nullptr;
 }
 
 EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
@@ -121,21 +125,21 @@ EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
   if (loop == nullptr || !has_factory) return refuse(EINVAL);
   if (loop->loop.core().is_foreign()) return refuse(Errc::parents_loop);
   if (options.address == nullptr && !listens(options.listener_fd)) return nullptr;
-  const auto shared = std::make_shared<const Callbacks>(callbacks);
   TcpAcceptor::Options core;
-  if (!to_core(options, shared, core)) return nullptr;
-  const auto factory = [shared](Accepted& accepted) { return ask_factory(shared, accepted); };
+  if (options.stacks != nullptr) {
+    core.stacks = evcoro::stacks::pool_of(options.stacks);
+    if (core.stacks == nullptr) return nullptr;
+  }
+  Listener listener{options.address == nullptr ? options.listener_fd : -1};  // ours from here on
+  const auto shared = std::make_shared<const Callbacks>(callbacks);
+  to_core(options, shared, core);
+  const auto factory = [shared](Accepted& accepted) { return ask_factory(*shared, accepted); };
   if (options.address != nullptr) {
     return new EVTCPACCEPTOR{
         TcpAcceptor{loop->loop, to_address(*options.address), factory, std::move(core)}};
   }
-  // A duplicate, so that the caller keeps his own if this fails.
-  const int descriptor = ::fcntl(options.listener_fd, F_DUPFD_CLOEXEC, 0);
-  if (descriptor < 0) return nullptr;
-  auto* const acceptor =
-      new EVTCPACCEPTOR{TcpAcceptor{loop->loop, descriptor, factory, std::move(core)}};
-  ::close(options.listener_fd);
-  return acceptor;
+  return new EVTCPACCEPTOR{
+      TcpAcceptor{loop->loop, std::exchange(listener.descriptor, -1), factory, std::move(core)}};
 } catch (...) {
   fail_as_caught();
   return nullptr;

@@ -318,6 +318,9 @@ TEST_CASE_C(listens_already, "an acceptor takes over a descriptor that listens")
   REQUIRE_ERRNO(EVTCPACCEPTOR_init(service.f.loop, listener, echo_factory, -1, -1) == NULL, EINVAL);
   REQUIRE_C(listen(listener, 5) == 0);  // it is the caller's still
   open_service(&service, EVTCPACCEPTOR_init(service.f.loop, listener, echo_factory, -1, -1));
+  socklen_t length = sizeof address;
+  REQUIRE_C(getsockname(listener, SOCKADDR_saddr(&address), &length) == 0);  // under its number
+  REQUIRE_C(SOCKADDR_port(&address) == SOCKADDR_port(&service.address));
   run_client(&service, be_echoed);
   close_service(&service);
 }
