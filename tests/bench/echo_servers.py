@@ -4,8 +4,8 @@ In each round every server is started several times, all on the first CPU, each 
 own on the last; then they take turns, while the others sleep: processes differ by where their
 memory happens to lie, and the machine from second to second, both by more than what is looked for
 here. A turn is long enough, after a warm-up, that what the others left in the caches doesn't count.
-All servers have the same buffers (but bufferevent reads 4096 bytes at most) and socket options; a client compares all that comes back, and
-never sleeps while its requests are under way.
+All servers have the same buffers (but bufferevent reads 4096 bytes at most) and socket options; a
+client compares all that comes back, and never sleeps while its requests are under way.
 """
 
 import os
@@ -133,10 +133,10 @@ def _start(cpu, *command):
                             preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
 
 
-def take_turns(build, servers, load, turns, figure):
+def take_turns(build, servers, load, turns, figure, starts=STARTS):
     """One round: maps each server to figure(match), `turns` times after each of its starts."""
     figures = {server: [] for server in servers}
-    for _ in range(STARTS):
+    for _ in range(starts):
         with ExitStack() as stack:
             matches = {server: stack.enter_context(Match(build, server, load))
                        for server in random.sample(servers, len(servers))}

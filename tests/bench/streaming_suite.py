@@ -6,7 +6,8 @@ from echo_servers import LARGE_BUFFER, Load, by_case, take_turns
 
 CONNECTIONS = 4
 CHUNK = 65536  # bytes that the client writes at once
-TURNS = 4  # of each server after each start
+STARTS = 6  # of each server in each round: where the large buffers lie matters most
+TURNS = 2  # of each server after each start
 WARMUP_CHUNKS = 200  # on each connection
 TURN_CHUNKS = 1000
 
