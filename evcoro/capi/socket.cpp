@@ -9,18 +9,26 @@
 #include <evcoro/detail/socket_libevent.hpp>
 
 using namespace evcoro::capi;
-using evcoro::Address;
 using evcoro::IoResult;
 using evcoro::Result;
 using evcoro::Socket;
 
 namespace {
 
-EVSOCKET* give_to(EVTHREAD& thread, Result<Socket> socket) noexcept {
-  if (!socket) return refuse(socket.error());
-  auto* const result = new (std::nothrow) EVSOCKET(std::move(*socket));
+// Makes an EVSOCKET of thread around what make() returns. It comes first: if there is no memory for
+// it, nothing has happened to the caller's descriptor.
+template <class Make>
+EVSOCKET* make_socket(EVTHREAD* thread, Make make) noexcept {
+  if (thread == nullptr) return refuse(EINVAL);
+  auto* const result = new (std::nothrow) EVSOCKET(Socket{});
   if (result == nullptr) return refuse(ENOMEM);
-  thread.objects.push_back(*result);
+  Result<Socket> socket = make();
+  if (!socket) {
+    delete result;
+    return refuse(socket.error());
+  }
+  result->socket = std::move(*socket);
+  thread->objects.push_back(*result);
   return result;
 }
 
@@ -47,22 +55,12 @@ bool is_usable(const EVSOCKET* socket, const void* buf, size_t size) noexcept {
 }  // namespace
 
 EVSOCKET* EVSOCKET_init(EVTHREAD* thread, int fd, int) noexcept {
-  if (thread == nullptr) return refuse(EINVAL);
-  auto* const result = new (std::nothrow) EVSOCKET(Socket{});
-  if (result == nullptr) return refuse(ENOMEM);
-  auto adopted = evcoro::detail::SocketState::adopt(thread->task.core(), fd);
-  if (!adopted) {
-    delete result;
-    return refuse(adopted.error());
-  }
-  result->socket = std::move(*adopted);
-  thread->objects.push_back(*result);
-  return result;
+  return make_socket(thread,
+                     [&] { return evcoro::detail::SocketState::adopt(thread->task.core(), fd); });
 }
 
 EVSOCKET* EVSOCKET_open(EVTHREAD* thread, int family) noexcept {
-  if (thread == nullptr) return refuse(EINVAL);
-  return give_to(*thread, Socket::open(thread->task.core().loop(), family));
+  return make_socket(thread, [&] { return Socket::open(thread->task.core().loop(), family); });
 }
 
 int EVSOCKET_close(EVSOCKET* socket) noexcept {
