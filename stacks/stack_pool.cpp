@@ -11,9 +11,10 @@
 #include <stacks/detail/guard.hpp>
 #include <stacks/report.hpp>
 
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #else
+#define VALGRIND_MAKE_MEM_DEFINED(begin, size) static_cast<void>(begin)
 #define VALGRIND_STACK_REGISTER(begin, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) static_cast<void>(id)
 #define VALGRIND_DISABLE_ERROR_REPORTING
@@ -64,6 +65,7 @@ __attribute__((no_sanitize("address"))) const std::byte* first_used(const std::b
   VALGRIND_DISABLE_ERROR_REPORTING;
   while (from != to && *from == std::byte{0}) ++from;
   VALGRIND_ENABLE_ERROR_REPORTING;
+  VALGRIND_MAKE_MEM_DEFINED(&from, sizeof from);
   return from;
 }
 
@@ -169,13 +171,14 @@ void StackPool::unmap_all() noexcept {
   if (memory_ != nullptr) ::munmap(memory_, options_.capacity * slot_size());
 }
 
-std::error_code StackPool::make_ready() noexcept {
+std::error_code StackPool::make_ready(std::size_t share) noexcept {
+  if (available(share) == 0) return StackError::all_taken;
   return free_ == nullptr ? map_next() : std::error_code{};
 }
 
 Stack* StackPool::take(std::error_code& error) noexcept {
-  if (free_ == nullptr) [[unlikely]] {
-    error = map_next();
+  if (free_ == nullptr || set_aside_ != 0) [[unlikely]] {
+    error = make_ready();
     if (error) {
       ++refused_;
       return nullptr;
@@ -199,12 +202,33 @@ void StackPool::give_back(Stack& stack) noexcept {
   if (!waiters_.empty()) pass_on();
 }
 
-void StackPool::pass_on() noexcept {
-  if (!waiters_.empty() && available() > 0) waiters_.pop_front().stack_free();
+bool StackPool::promise(std::size_t count) noexcept {
+  if (count > options_.capacity - promised_) return false;
+  promised_ += count;
+  set_aside_ += count;
+  return true;
 }
 
-std::size_t StackPool::available() const noexcept {
-  return options_.capacity == unlimited ? unlimited : options_.capacity - in_use_;
+void StackPool::pass_on(std::size_t count) noexcept {
+  for (; count > 0 && !waiters_.empty(); --count) tell_one();
+}
+
+void StackPool::tell_one() noexcept {
+  if (available() > 0) return waiters_.pop_front().stack_free();
+  if (set_aside_ == 0) return;
+  StackWaiter* first = nullptr;  // of those that may have it
+  waiters_.for_each([&](StackWaiter& each) {
+    if (first == nullptr && available(each.share()) > 0) first = &each;
+  });
+  if (first == nullptr) return;
+  first->unlink();
+  first->stack_free();
+}
+
+std::size_t StackPool::available(std::size_t share) const noexcept {
+  if (options_.capacity == unlimited) return unlimited;
+  const std::size_t gone = in_use_ + set_aside_ - share;
+  return gone < options_.capacity ? options_.capacity - gone : 0;
 }
 
 StackPool::Statistics StackPool::statistics() const noexcept {

@@ -67,6 +67,9 @@ class EVCORO_API StackWaiter : public ListLink {
   // take the stack calls StackPool::pass_on().
   virtual void stack_free() noexcept = 0;
 
+  // share() is how many of the stacks that are set aside are for this waiter.
+  virtual std::size_t share() const noexcept { return 0; }
+
  protected:
   ~StackWaiter() = default;
 };
@@ -135,8 +138,18 @@ class EVCORO_API StackPool {
   Stack* take(std::error_code& error) noexcept;
 
   // make_ready() does what take() may fail at, and so makes the next take() succeed. Returns what
-  // take() would say otherwise.
-  std::error_code make_ready() noexcept;
+  // take() would say otherwise. For who is to have share of the stacks that are set aside, it makes
+  // a take() right after restore(1) succeed.
+  std::error_code make_ready(std::size_t share = 0) noexcept;
+
+  // promise() sets count stacks aside for somebody who is always to have so many: nobody else can
+  // take them. False if there aren't as many beside those that are promised already. He calls
+  // restore(1) just before he takes one of his, set_aside(1) just before he gives it back, and in
+  // the end withdraw(count), and restore() for those that he has not taken then.
+  bool promise(std::size_t count) noexcept;
+  void withdraw(std::size_t count) noexcept { promised_ -= count; }
+  void set_aside(std::size_t count) noexcept { set_aside_ += count; }
+  void restore(std::size_t count) noexcept { set_aside_ -= count; }
 
   // give_back() returns a stack to the pool and tells the first waiter.
   void give_back(Stack& stack) noexcept;
@@ -146,10 +159,12 @@ class EVCORO_API StackPool {
   // pass_on(); one that comes too late for it, to wait_again(), keeps its place in front of them.
   void wait(StackWaiter& waiter) noexcept { waiters_.push_back(waiter); }
   void wait_again(StackWaiter& waiter) noexcept { waiters_.push_front(waiter); }
-  void pass_on() noexcept;
+  // Who has freed several tells count waiters.
+  void pass_on(std::size_t count = 1) noexcept;
 
-  // available() is how many stacks can be taken now (unlimited if there is no cap).
-  std::size_t available() const noexcept;
+  // available() is how many stacks can be taken now (unlimited if there is no cap), by somebody for
+  // whom share of those that are set aside are.
+  std::size_t available(std::size_t share = 0) const noexcept;
   std::size_t stack_size() const noexcept { return stack_size_; }
   std::size_t in_use() const noexcept { return in_use_; }
   Statistics statistics() const noexcept;
@@ -165,6 +180,7 @@ class EVCORO_API StackPool {
   static std::size_t watermark(const Stack& stack) noexcept;
 
  private:
+  void tell_one() noexcept;
   std::error_code map_next() noexcept;
   std::error_code reserve(std::size_t slots, std::byte*& memory) const noexcept;
   std::error_code set_up(std::byte* slot) noexcept;
@@ -178,6 +194,8 @@ class EVCORO_API StackPool {
   std::deque<Stack> stacks_;     // a descriptor for each mapped stack; addresses are stable
   Stack* free_ = nullptr;        // LIFO of mapped stacks that are not taken
   std::size_t in_use_ = 0;
+  std::size_t promised_ = 0;
+  std::size_t set_aside_ = 0;  // of those promised: not taken
   std::size_t peak_in_use_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t refused_ = 0;

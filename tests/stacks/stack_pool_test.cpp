@@ -206,3 +206,74 @@ TEST_CASE("a stack that is made ready is there for take") {
   REQUIRE(pool.make_ready() == std::errc::resource_unavailable_try_again);
   pool.give_back(*stack);
 }
+
+namespace {
+
+struct Told final : evcoro::stacks::StackWaiter {
+  explicit Told(std::size_t its_share = 0) : own(its_share) {}
+  void stack_free() noexcept override { ++times; }
+  std::size_t share() const noexcept override { return own; }
+  std::size_t own;
+  int times = 0;
+};
+
+}  // namespace
+
+TEST_CASE("stacks that are promised are for nobody else") {
+  const auto allocation = GENERATE(Allocation::preallocate, Allocation::on_demand);
+  StackPool pool{{.capacity = 3, .allocation = allocation}};
+  REQUIRE(pool.promise(2));
+  REQUIRE(!pool.promise(2));
+  REQUIRE(pool.available() == 1);
+  REQUIRE(pool.available(2) == 3);
+  const std::vector<Stack*> others = take_all(pool);
+  REQUIRE(others.size() == 1);
+  REQUIRE(pool.make_ready() == evcoro::stacks::StackError::all_taken);
+  REQUIRE(!pool.make_ready(2));
+  pool.restore(1);
+  std::error_code error;
+  Stack* const own = pool.take(error);
+  REQUIRE(own != nullptr);
+  REQUIRE(pool.take(error) == nullptr);
+  REQUIRE(error == evcoro::stacks::StackError::all_taken);
+  REQUIRE(!pool.promise(2));  // one is in use, but of those that are promised
+  pool.set_aside(1);
+  pool.give_back(*own);
+  REQUIRE(take_all(pool).empty());
+  pool.restore(2);
+  pool.withdraw(2);
+  give_back_all(pool, others);
+  REQUIRE(pool.promise(3));
+  pool.restore(3);
+}
+
+TEST_CASE("who waits is told of a stack that he may have") {
+  StackPool pool{{.capacity = 2}};
+  REQUIRE(pool.promise(1));
+  const std::vector<Stack*> others = take_all(pool);
+  Told anybody;
+  Told owner{1};
+  pool.wait(anybody);
+  pool.wait(owner);
+  pool.pass_on();  // what is set aside is free
+  REQUIRE(owner.times == 1);
+  REQUIRE(anybody.times == 0);
+  pool.pass_on();
+  REQUIRE(anybody.times == 0);
+  give_back_all(pool, others);
+  REQUIRE(anybody.times == 1);
+  pool.restore(1);
+}
+
+TEST_CASE("who has freed several stacks tells as many") {
+  StackPool pool{{.capacity = 2}};
+  REQUIRE(pool.promise(2));
+  Told waiters[3];
+  for (Told& each : waiters) pool.wait(each);
+  pool.restore(2);
+  pool.withdraw(2);
+  pool.pass_on(2);
+  REQUIRE(waiters[0].times == 1);
+  REQUIRE(waiters[1].times == 1);
+  REQUIRE(waiters[2].times == 0);
+}
