@@ -33,6 +33,9 @@ class LoopController {
   // now() reads the clock of all deadlines.
   virtual TimePoint now() const noexcept = 0;
 
+  // coarse_now() is now() at less cost, and may lag behind by some milliseconds.
+  virtual TimePoint coarse_now() const noexcept { return now(); }
+
  protected:
   ~LoopController() = default;
 };

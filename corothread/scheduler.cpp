@@ -1,5 +1,6 @@
 #include <corothread/scheduler.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <utility>
@@ -19,6 +20,9 @@ using namespace std::chrono_literals;
 // on top: a poll that found a thousand descriptors is served whole before the next.
 constexpr int budget_unit = 128;
 constexpr auto slice = 200us;
+
+// So many urgent tasks run in a row while others wait.
+constexpr int longest_urgent_streak = 8;
 
 // A wake-up that is earlier than needed by less than this is left alone: moving it costs more.
 constexpr auto wake_up_slack = 16ms;
@@ -41,6 +45,12 @@ Task* Scheduler::current_task() noexcept {
 
 // What the last task's next_ready_ says means nothing: a store saved in each yield.
 inline void Scheduler::push_ready(Task& task) noexcept {
+  if (task.priority_ != Priority::normal) [[unlikely]]
+    return push_urgent(task);
+  push_last(task);
+}
+
+inline void Scheduler::push_last(Task& task) noexcept {
   if (first_ready_ == nullptr) {
     first_ready_ = &task;
   } else {
@@ -61,14 +71,56 @@ inline Task* Scheduler::pop_ready() noexcept {
   return task;
 }
 
+[[gnu::noinline]] void Scheduler::push_urgent(Task& task) noexcept {
+  task.next_ready_ = nullptr;
+  if (first_urgent_ == nullptr) {
+    first_urgent_ = &task;
+    look_out_for_urgent();
+  } else {
+    last_urgent_->next_ready_ = &task;
+  }
+  last_urgent_ = &task;
+}
+
+void Scheduler::look_out_for_urgent() noexcept {
+  if (first_urgent_ == nullptr) return;
+  hidden_budget_ = budget_;
+  budget_ = 0;
+}
+
+Task* Scheduler::pop_by_class() noexcept {
+  const bool others_turn = urgent_streak_ >= longest_urgent_streak && first_ready_ != nullptr;
+  if (first_urgent_ == nullptr || others_turn) {
+    urgent_streak_ = 0;
+    return pop_ready();
+  }
+  ++urgent_streak_;
+  Task* const task = first_urgent_;
+  first_urgent_ = task->next_ready_;
+  return task;
+}
+
 // The next task, or nullptr if the loop's turn has come.
 inline Task* Scheduler::next_to_run() noexcept {
-  if (--budget_ < 0 && starters_ == 0 && !extend_budget()) [[unlikely]]
-    return nullptr;
+  if (--budget_ < 0 && starters_ == 0) [[unlikely]]
+    return next_to_run_slowly();
   return pop_ready();
 }
 
-[[gnu::noinline]] bool Scheduler::extend_budget() noexcept {
+[[gnu::noinline]] Task* Scheduler::next_to_run_slowly() noexcept {
+  if (first_urgent_ != nullptr) budget_ = hidden_budget_ - 1;
+  Task* const next = budget_ >= 0 || extend_budget() ? pop_by_class() : nullptr;
+  look_out_for_urgent();
+  return next;
+}
+
+// Lets the loop poll before anything else runs.
+void Scheduler::end_slice() noexcept {
+  budget_ = hidden_budget_ = 0;
+  slice_end_ = TimePoint::min();
+}
+
+bool Scheduler::extend_budget() noexcept {
   const TimePoint now = controller_.now();
   if (slice_end_ == never) slice_end_ = now + slice;
   budget_ = budget_unit;
@@ -113,6 +165,8 @@ unsigned from_wake(Wake wake) noexcept { return static_cast<unsigned>(wake); }
     return refuse_to_wait();
   task.parked_ = true;
   task.wait_ = reason;
+  task.parked_since_ = pass_began_;
+  ++task.parks_;
   if (deadline == never) {
     wheel_.disarm(task);
   } else {
@@ -154,7 +208,7 @@ Wake Scheduler::yield() noexcept {
 
 [[gnu::noinline]] Wake Scheduler::yield_slowly(Task& task) noexcept {
   task.wake_ = task.is_cancelled() ? Wake::cancelled : Wake::ready;
-  push_ready(task);
+  push_last(task);  // whatever its priority: it lets others run
   OsThread& os_thread = this_os_thread;
   Task* const next = next_to_run();
   if (next == &task) return task.wake_;
@@ -164,8 +218,7 @@ Wake Scheduler::yield() noexcept {
 
 Wake Scheduler::yield_to_loop() noexcept {
   if (Scheduler* const scheduler = current()) {
-    scheduler->budget_ = 0;
-    scheduler->slice_end_ = TimePoint::min();
+    scheduler->end_slice();
   }
   return yield();
 }
@@ -193,8 +246,7 @@ void Scheduler::start_at_once(Task& task) noexcept {
     --starters_;
     return;
   }
-  budget_ = 0;  // the loop's turn is next
-  slice_end_ = TimePoint::min();
+  end_slice();
   run_from_loop(task);
   if (!std::exchange(drain_requested_, true)) controller_.request_drain();
 }
@@ -277,6 +329,24 @@ Wake Scheduler::join(Task& task, TimePoint deadline) noexcept {
   return task.ended_ ? Wake::ready : how;
 }
 
+Wake Scheduler::join_any(std::span<Task* const> tasks, TimePoint deadline) noexcept {
+  const auto any_has_ended = [&] {
+    return std::any_of(tasks.begin(), tasks.end(), [](Task* task) { return task->ended_; });
+  };
+  if (any_has_ended()) return Wake::ready;
+  Task* const joiner = current_task();
+  if (joiner == nullptr) stacks::misuse("join_any() outside a task; block in a thread only");
+  for (Task* const task : tasks) {
+    if (task == joiner) stacks::misuse("join_any() of a thread by itself");
+    if (task->joiner_ != nullptr && task->joiner_ != joiner)
+      stacks::misuse("join_any() of a thread that another thread is joining");
+    task->joiner_ = joiner;
+  }
+  const Wake how = joiner->scheduler()->park_task(*joiner, deadline, {"any thread's end"});
+  for (Task* const task : tasks) task->joiner_ = nullptr;
+  return any_has_ended() ? Wake::ready : how;
+}
+
 void Scheduler::detach(Task& task) noexcept {
   if (task.joiner_ != nullptr) stacks::misuse("detach() of a thread that another is joining");
   if (task.ended_) {
@@ -320,6 +390,7 @@ void Scheduler::run_from_loop(Task& first) noexcept {
   Scheduler* const outer = os_thread.scheduler();
   os_thread.set_scheduler(this);
   loop_strand_ = os_thread.strand();
+  pass_began_ = controller_.coarse_now();
   os_thread.switch_to(first, from_wake(first.wake_));
   loop_strand_ = nullptr;
   os_thread.set_scheduler(outer);
@@ -331,9 +402,10 @@ void Scheduler::drain() noexcept {
   drain_requested_ = false;
   slice_end_ = never;
   budget_ = budget_unit + std::exchange(woken_by_loop_, 0);
-  Task* const first = pop_ready();
+  Task* const first = pop_by_class();
+  look_out_for_urgent();
   first != nullptr ? run_from_loop(*first) : settle_wake_up();
-  if (first_ready_ != nullptr && !std::exchange(drain_requested_, true)) {
+  if (has_ready_tasks() && !std::exchange(drain_requested_, true)) {
     controller_.request_drain_after_poll();
   }
 }

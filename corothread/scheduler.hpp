@@ -12,7 +12,8 @@
 //
 // A task that parks or yields switches straight to the next one in the run queue; control returns
 // to the loop when the queue is empty or the drain's budget is used up. The run queue is first in,
-// first out.
+// first out. Urgent tasks have one of their own, which goes first; but of nine switches one is for
+// the others, so that they don't starve.
 //
 // A scheduler and its tasks belong to one OS thread, the one that drives the loop: no member may be
 // called from another.
@@ -20,6 +21,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <corothread/loop_controller.hpp>
 #include <corothread/task.hpp>
@@ -83,6 +85,10 @@ class EVCORO_API Scheduler {
   // join() parks the current task until task has ended; ready means that it has.
   static Wake join(Task& task, TimePoint deadline) noexcept;
 
+  // join_any() parks the current task until any of tasks has ended; ready means that one has.
+  // Without any it waits for the deadline.
+  static Wake join_any(std::span<Task* const> tasks, TimePoint deadline) noexcept;
+
   // detach() gives up the right to join: the task is freed when it ends, or now if it has.
   static void detach(Task& task) noexcept;
 
@@ -105,7 +111,9 @@ class EVCORO_API Scheduler {
   void expire() noexcept;
 
   bool is_draining() const noexcept { return loop_strand_ != nullptr; }
-  bool has_ready_tasks() const noexcept { return first_ready_ != nullptr; }
+  bool has_ready_tasks() const noexcept {
+    return first_ready_ != nullptr || first_urgent_ != nullptr;
+  }
   std::size_t live_tasks() const noexcept { return live_count_; }
 
   template <class Visit>
@@ -119,8 +127,14 @@ class EVCORO_API Scheduler {
   void admit(Task& task) noexcept;
   void push_ready(Task& task) noexcept;
   void push_ready_first(Task& task) noexcept;
+  void push_last(Task& task) noexcept;
+  void push_urgent(Task& task) noexcept;
   Task* pop_ready() noexcept;
+  Task* pop_by_class() noexcept;
   Task* next_to_run() noexcept;
+  Task* next_to_run_slowly() noexcept;
+  void look_out_for_urgent() noexcept;
+  void end_slice() noexcept;
   void run_from_loop(Task& first) noexcept;
   bool extend_budget() noexcept;
   void prefetch_upcoming() const noexcept;
@@ -132,7 +146,9 @@ class EVCORO_API Scheduler {
 
   Task* first_ready_ = nullptr;
   Task* last_ready_ = nullptr;
-  int budget_ = 0;                         // switches left before the loop must poll
+  // Switches left before the loop must poll. While urgent tasks wait it is zero, so that the next
+  // switch looks for them, and hidden_budget_ is what it would be: who has none pays nothing.
+  int budget_ = 0;
   detail::Strand* loop_strand_ = nullptr;  // drain()'s caller; nullptr outside drain()
   LoopController& controller_;
   bool drain_requested_ = false;
@@ -141,6 +157,11 @@ class EVCORO_API Scheduler {
   TimePoint slice_end_ =
       never;  // when self-made work must let the loop poll; never: not yet measured
   TimePoint wake_up_ = never;  // what set_wake_up() was last asked for
+  TimePoint pass_began_{};     // as of the coarse clock
+  Task* first_urgent_ = nullptr;
+  Task* last_urgent_ = nullptr;
+  int hidden_budget_ = 0;
+  int urgent_streak_ = 0;  // urgent tasks that have run since another did
   std::size_t live_count_ = 0;
   stacks::IntrusiveList<Task> live_;
   stacks::IntrusiveList<Task> ended_;  // and neither detached nor freed

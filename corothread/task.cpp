@@ -4,8 +4,12 @@
 
 namespace evcoro::corothread {
 const char* to_string(CancelReason reason) noexcept {
-  constexpr const char* names[] = {"none", "user", "deadline", "shutdown"};
+  constexpr const char* names[] = {"none", "user", "deadline", "shutdown", "failure"};
   return names[static_cast<int>(reason)];
+}
+
+const char* to_string(Priority priority) noexcept {
+  return priority == Priority::urgent ? "urgent" : "normal";
 }
 
 const char* to_string(TaskState state) noexcept {

@@ -29,7 +29,7 @@ namespace evcoro::corothread {
 enum class Wake : unsigned { ready, timed_out, cancelled };
 
 // CancelReason says why a task is cancelled.
-enum class CancelReason : std::uint8_t { none, user, deadline, shutdown };
+enum class CancelReason : std::uint8_t { none, user, deadline, shutdown, failure };
 EVCORO_API const char* to_string(CancelReason reason) noexcept;
 
 // WaitReason says what a parked task waits for, for people: {"recv", 7}.
@@ -37,6 +37,11 @@ struct WaitReason {
   const char* what = "";  // static text
   int descriptor = -1;    // -1: none
 };
+
+// Priority is a task's class: urgent ones run before the others, but not for ever; see
+// scheduler.hpp.
+enum class Priority : std::uint8_t { normal, urgent };
+EVCORO_API const char* to_string(Priority priority) noexcept;
 
 enum class TaskState : std::uint8_t { ready, running, parked, ended };
 EVCORO_API const char* to_string(TaskState state) noexcept;
@@ -58,13 +63,26 @@ class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private
   // shielded.
   bool is_cancelled() const noexcept { return cancel_ != CancelReason::none && shields_ == 0; }
 
-  // acknowledge_cancellation() lets the task block again.
-  void acknowledge_cancellation() noexcept { cancel_ = CancelReason::none; }
+  // acknowledge_cancellation() lets the task block again, unless there is another reason that it
+  // shall not.
+  void acknowledge_cancellation(CancelReason other = CancelReason::none) noexcept {
+    cancel_ = other;
+  }
 
   // shield() and unshield() nest; in between, cancellation is remembered but wakes nothing. For
   // clean-up that has to block, such as joining in a destructor.
   void shield() noexcept { ++shields_; }
   void unshield() noexcept { --shields_; }
+
+  // parks() is how often the task has parked.
+  std::uint64_t parks() const noexcept { return parks_; }
+
+  // parked_since() is when the pass of the loop began in which the task was parked last.
+  TimePoint parked_since() const noexcept { return parked_since_; }
+
+  // set_priority() holds from the next time on that the task is put into the run queue.
+  Priority priority() const noexcept { return priority_; }
+  void set_priority(Priority priority) noexcept { priority_ = priority; }
 
   const stacks::Stack& stack() const noexcept { return *stack_; }
   Scheduler* scheduler() const noexcept { return Strand::scheduler; }
@@ -100,8 +118,11 @@ class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private
   bool ended_ = false;
   std::uint8_t shields_ = 0;
   bool detached_ = false;  // nobody joins: whoever is switched to when it ends frees it
+  Priority priority_ = Priority::normal;
   detail::Context context_;
+  std::uint64_t parks_ = 0;
   WaitReason wait_;
+  TimePoint parked_since_{};
   stacks::Stack* stack_ = nullptr;
   Task* joiner_ = nullptr;
   std::exception_ptr failure_;
