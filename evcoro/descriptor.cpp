@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <evcoro/detail/descriptor_libevent.hpp>
+#include <evcoro/detail/registration_libevent.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/thread.hpp>
 
@@ -10,29 +11,15 @@ namespace evcoro::detail {
 using corothread::Scheduler;
 using corothread::Wake;
 
-namespace {
-
-// Of one descriptor, the kernel knows edge- or level-triggered events, not both; libevent says so
-// in its debug mode only. It keeps the events of a descriptor in a list, where event, which has
-// just been added, comes first.
-bool is_mixed(const struct event& event) noexcept {
-  const struct event* other = &event;
-  while ((other = other->ev_.ev_io.ev_io_next.le_next) != nullptr) {
-    if (((event_get_events(other) ^ event_get_events(&event)) & EV_ET) != 0) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
-Descriptor::Descriptor(LoopCore& core, int descriptor) noexcept
-    : edges_(core.has_edges()), number_(descriptor), core_(&core) {
+Descriptor::Descriptor(LoopCore& core, int descriptor, short edges) noexcept
+    : edges_(core.has_edges() ? edges : short{0}), number_(descriptor), core_(&core) {
   core.add_client(*this);
 }
 
 std::error_code Descriptor::why_not(Direction direction) const noexcept {
   if (number_ < 0) return system_error(EBADF);
   if (core_ == nullptr) return Errc::no_loop;
+  if (core_->is_foreign()) return Errc::parents_loop;
   const ThreadTask* const thread = current_thread();
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != core_) return Errc::wrong_loop;
@@ -43,27 +30,68 @@ std::error_code Descriptor::why_not(Direction direction) const noexcept {
 std::error_code Descriptor::prepare_wait() noexcept {
   if (core_->is_foreign()) return Errc::parents_loop;
   if (number_ >= core_->descriptor_limit()) return system_error(EMFILE);
-  constexpr short both_ways = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
-  return register_for(edges_ ? both_ways : wanted());
+  return register_for(edges_ != 0 ? edges_ : wanted());
 }
 
 std::error_code Descriptor::finish_wait(Wake how) noexcept {
   if (number_ < 0) return to_error(Wake::cancelled);
-  if (!edges_ && core_ != nullptr) register_for(wanted());
   return to_error(how);
+}
+
+std::error_code Descriptor::wait_for_any(short what, TimePoint deadline,
+                                         const char* reason) noexcept {
+  const bool reads = (what & EV_READ) != 0;
+  const bool writes = (what & EV_WRITE) != 0;
+  if (reads && reader_ != nullptr) return why_not(Direction::read);
+  if (writes && writer_ != nullptr) return why_not(Direction::write);
+  const auto occupy = [&](corothread::Task* task) {
+    if (reads) reader_ = task;
+    if (writes) writer_ = task;
+  };
+  occupy(Scheduler::current_task());
+  if (!is_registered_for(what)) {
+    if (const auto error = prepare_wait()) {
+      occupy(nullptr);
+      return error;
+    }
+  }
+  const Wake how = Scheduler::park(deadline, {reason, number_});
+  occupy(nullptr);
+  return finish_wait(how);
+}
+
+std::error_code Descriptor::wait_aside(Direction direction, TimePoint deadline,
+                                       const char* what) noexcept {
+  if (waiter(direction) != nullptr) return why_not(direction);
+  corothread::Task*& slot = direction == Direction::read ? reader_ : writer_;
+  const auto bit = static_cast<std::uint8_t>(direction == Direction::read ? EV_READ : EV_WRITE);
+  slot = Scheduler::current_task();
+  aside_ |= bit;
+  const Wake how = Scheduler::park(deadline, {what, number_});
+  aside_ &= static_cast<std::uint8_t>(~bit);
+  slot = nullptr;
+  return to_error(number_ < 0 ? Wake::cancelled : how);
 }
 
 // What the parked threads wait for.
 short Descriptor::wanted() const noexcept {
-  return static_cast<short>((reader_ != nullptr ? EV_READ : 0) |
-                            (writer_ != nullptr ? EV_WRITE : 0));
+  return static_cast<short>(
+      ((reader_ != nullptr ? EV_READ : 0) | (writer_ != nullptr ? EV_WRITE : 0)) & ~aside_);
 }
 
-// Replaces the registration, if any, by one for what; 0 is none.
+// Replaces the registration, if any, by one for what; 0 is none. If that fails, who waits learns so
+// from an attempt of its own.
 std::error_code Descriptor::register_for(short what) noexcept {
   unregister();
+  const auto error = try_to_register(what);
+  if (error) wake_waiters();
+  return error;
+}
+
+std::error_code Descriptor::try_to_register(short what) noexcept {
   if (what == 0 || number_ < 0) return {};
-  event_assign(&event_, core_->base(), number_, what, on_event, this);
+  const short trigger = edges_ != 0 ? EV_ET : 0;
+  core_->assign(event_, number_, static_cast<short>(what | trigger | EV_PERSIST), on_event, this);
   // A thread that waits keeps the base alive; the registration, which stays, must not.
   event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
   errno = 0;
@@ -71,25 +99,17 @@ std::error_code Descriptor::register_for(short what) noexcept {
     // Without an errno it is libevent's debug mode that has found what is_mixed() looks for.
     return errno == 0 ? make_error_code(Errc::mixed_registration) : system_error();
   }
-  registered_ = true;
-  if (edges_ && is_mixed(event_)) {
+  registered_ = what;
+  if (core_->has_edges() && is_mixed(event_)) {
     unregister();
-    restore_levels();
+    restore_trigger(core_->base(), number_, edges_ != 0 ? 0 : EV_ET);
     return Errc::mixed_registration;
   }
   return {};
 }
 
-// With our event gone, libevent leaves the kernel's registration edge-triggered, and the
-// application's own event would starve. Another event that comes and goes brings back its levels.
-void Descriptor::restore_levels() noexcept {
-  constexpr short all = EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST;
-  event_assign(&event_, core_->base(), number_, all, on_event, this);
-  if (event_add(&event_, nullptr) == 0) event_del(&event_);
-}
-
 void Descriptor::unregister() noexcept {
-  if (std::exchange(registered_, false) && !core_->is_foreign()) event_del(&event_);
+  if (std::exchange(registered_, short{0}) != 0 && !core_->is_foreign()) event_del(&event_);
 }
 
 void Descriptor::on_event(evutil_socket_t, short what, void* self) noexcept {
@@ -99,9 +119,7 @@ void Descriptor::on_event(evutil_socket_t, short what, void* self) noexcept {
     return;
   }
   Scheduler& scheduler = descriptor.core_->scheduler();
-  const bool one_shot = !descriptor.edges_;
-  if (one_shot) descriptor.registered_ = false;
-  descriptor.on_edge();
+  descriptor.on_edge(what);
   if ((what & EV_CLOSED) != 0) descriptor.peer_closed_ = true;
   if ((what & (EV_READ | EV_CLOSED)) != 0) {
     descriptor.may_read = true;
@@ -111,7 +129,9 @@ void Descriptor::on_event(evutil_socket_t, short what, void* self) noexcept {
     descriptor.may_write = true;
     if (descriptor.writer_ != nullptr) scheduler.wake(*descriptor.writer_, Wake::ready);
   }
-  if (one_shot) descriptor.register_for(descriptor.wanted() & static_cast<short>(~what));
+  // Level-triggered, it would fire in each pass.
+  const short wanted = descriptor.wanted();
+  if (descriptor.edges_ == 0 && (what & ~wanted) != 0) descriptor.register_for(wanted);
 }
 
 void Descriptor::wake_waiters() noexcept {

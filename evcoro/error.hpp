@@ -22,12 +22,23 @@ enum class Errc {
   wrong_loop,           // [EXDEV] an object of one loop used by a thread of another
   second_reader,        // [EBUSY] two threads read one socket at once
   second_writer,        // [EBUSY] two threads write one socket at once
-  mixed_registration,   // [EEXIST] the application has a level-triggered event on the descriptor
+  mixed_registration,   // [EEXIST] the event_base has an event of another kind on the descriptor
   no_loop,              // [ENXIO] the loop of this object has been destroyed
   loop_shutting_down,   // [ECANCELED] Loop::shutdown() is under way: nothing new is spawned
   not_the_owner,        // [EPERM] a Timer waited for by another thread than its own
   parents_loop,         // [ECHILD] in a child process, an object of a loop of the parent
   no_address,           // [EINVAL] a text that is no numeric address
+  second_waiter,        // [EBUSY] two threads wait for one event at once
+  not_pollable,         // [EPERM] a file or directory, which can't be waited for
+  end_of_file,          // [ENODATA] the stream has ended, and nothing is left of it
+  unexpected_end,       // [EBADMSG] the stream has ended within what was to be read
+  too_long,             // [EMSGSIZE] more than the limit of a BufferedReader
+  queue_full,           // [EAGAIN] a WorkerPool's queue is full, and it was not to be waited for
+  parents_pool,         // [ECHILD] in a child process, a WorkerPool of the parent
+  no_such_option,       // [ENOPROTOOPT] a socket of this kind doesn't have this option
+  bad_option_value,     // [EINVAL] a value that this option can't have
+  file_too_short,       // [ENODATA] the file ends before what is to be sent of it does
+  descriptors_lost,     // [EMSGSIZE] more descriptors arrived than there was room for
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

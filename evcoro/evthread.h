@@ -60,6 +60,7 @@ typedef struct tagEVTHREAD EVTHREAD;
 typedef struct tagEVSOCKET EVSOCKET;
 typedef struct tagEVTIMER EVTIMER;
 typedef struct tagEVTCPACCEPTOR EVTCPACCEPTOR;
+typedef struct tagEVTOKENBUCKET EVTOKENBUCKET;
 
 // --- EVLOOP ---
 
@@ -75,8 +76,8 @@ EVCORO_API EVLOOP* EVLOOP_init_base(STACKS* stacks, struct event_base* base) EVC
 EVCORO_API struct event_base* EVLOOP_base(EVLOOP* loop) EVCORO_NOEXCEPT;
 
 // EVLOOP_run() drives the loop. As event_base_dispatch(), it returns 0 after EVLOOP_break(), and 1
-// when nothing is left to do: no thread, no acceptor, no pending event. It can be called again.
-// EDEADLK in a thread or callback of this loop.
+// when nothing is left to do: no thread, no acceptor, no pending event; 2 after EVLOOP_abort(). It
+// can be called again. EDEADLK in a thread or callback of this loop.
 EVCORO_API int EVLOOP_run(EVLOOP* loop) EVCORO_NOEXCEPT;
 
 // EVLOOP_break() makes EVLOOP_run() return, or the next one if none is under way; in a base that
@@ -94,6 +95,18 @@ EVCORO_API int EVLOOP_post(EVLOOP* loop, void (*function)(void* ctx), void* ctx)
 // on. EDEADLK in a thread of another loop that a thread of this one has started.
 EVCORO_API int EVLOOP_shutdown(EVLOOP* loop, struct timeval timeout) EVCORO_NOEXCEPT;
 
+// EVLOOP_abort() cancels all threads (EVCANCEL_SHUTDOWN) and stops the acceptors; until the threads
+// have ended nothing new is started. EVLOOP_run() goes on until then, and returns 2; in a base that
+// the application drives, nothing more is done. The loop can be used again. Any OS thread may call
+// it.
+EVCORO_API int EVLOOP_abort(EVLOOP* loop) EVCORO_NOEXCEPT;
+
+// EVLOOP_set_local() and EVLOOP_local() are EVTHREAD_set_local() and EVTHREAD_local() for a loop:
+// its values go when it is freed.
+EVCORO_API int EVLOOP_set_local(EVLOOP* loop, const void* key, void* value,
+                                void (*destroy)(void* value)) EVCORO_NOEXCEPT;
+EVCORO_API void* EVLOOP_local(EVLOOP* loop, const void* key) EVCORO_NOEXCEPT;
+
 // EVLOOP_free() cancels the threads that are left, lets them run to their end without further I/O,
 // and frees the loop. Threads that then don't end are named in a report, and the process is
 // terminated: call EVLOOP_shutdown() before. EDEADLK in the loop's threads, posts, factories, and
@@ -106,6 +119,7 @@ typedef enum tagEVCANCEL_REASON {
   EVCANCEL_USER,
   EVCANCEL_DEADLINE,
   EVCANCEL_SHUTDOWN,
+  EVCANCEL_FAILURE,  // another thread of the scope has failed
 } EVCANCEL_REASON;
 
 // EVTHREAD_INFO describes a thread for people. The texts are good during the call that hands them
@@ -117,7 +131,10 @@ typedef struct tagEVTHREAD_INFO {
   const char* wait_reason;  // such as "recv fd 7"; empty unless parked
   const char* started_at;   // where EVTHREAD_init() was called: "file:line"
   EVCANCEL_REASON cancel_reason;
-  uintptr_t reserved[4];
+  int urgent;
+  uint64_t parks;             // how often it has parked
+  struct timeval parked_for;  // to some milliseconds; zero unless parked
+  uintptr_t reserved[1];
 } EVTHREAD_INFO;
 
 // EVLOOP_threads() calls visit for each live thread. Returns how many there are; visit may be NULL.
@@ -142,6 +159,7 @@ typedef struct tagEVTHREAD_OPTIONS {
   STACKS* stacks;    // others than the loop's, which must outlive the thread
   const char* file;  // where it is made, for people: not copied, it must outlive the thread
   int line;
+  int urgent;  // not 0: it goes before others, which still get their turn
   uintptr_t reserved[4];
 } EVTHREAD_OPTIONS;
 
@@ -199,6 +217,18 @@ EVCORO_API EVCANCEL_REASON EVTHREAD_cancel_reason(EVTHREAD* thread) EVCORO_NOEXC
 // EVTHREAD_acknowledge_cancellation() lets the running thread block again, until it is cancelled
 // again.
 EVCORO_API int EVTHREAD_acknowledge_cancellation(void) EVCORO_NOEXCEPT;
+
+// EVTHREAD_set_urgent() lets the thread, from its next wait on, go before others (not 0), or not
+// (0).
+EVCORO_API int EVTHREAD_set_urgent(EVTHREAD* thread, int urgent) EVCORO_NOEXCEPT;
+
+// EVTHREAD_set_local() gives the running thread a value of its own for key, an address that is
+// unique, such as that of a static variable. When the thread ends, or the value is replaced,
+// destroy(value) is called; it may be NULL. EVTHREAD_local() is the running thread's value, or
+// NULL.
+EVCORO_API int EVTHREAD_set_local(const void* key, void* value,
+                                  void (*destroy)(void* value)) EVCORO_NOEXCEPT;
+EVCORO_API void* EVTHREAD_local(const void* key) EVCORO_NOEXCEPT;
 
 // EVTHREAD_loop() is NULL in a thread of a loop that C++ code has made.
 EVCORO_API EVLOOP* EVTHREAD_loop(EVTHREAD* thread) EVCORO_NOEXCEPT;
@@ -283,7 +313,7 @@ EVCORO_API int EVSOCKET_shutdown(EVSOCKET* socket, int how) EVCORO_NOEXCEPT;
 // fails with ETIMEDOUT. It never closes, and disturbs no other wait.
 EVCORO_API void EVSOCKET_set_idle_timeout(EVSOCKET* socket, struct timeval timeout) EVCORO_NOEXCEPT;
 
-// The two ends of the connection. EAFNOSUPPORT if it is no IP socket.
+// The two ends of the connection. EAFNOSUPPORT if they are of another family than SOCKADDR knows.
 EVCORO_API int EVSOCKET_local_address(EVSOCKET* socket, SOCKADDR* address) EVCORO_NOEXCEPT;
 EVCORO_API int EVSOCKET_peer_address(EVSOCKET* socket, SOCKADDR* address) EVCORO_NOEXCEPT;
 
@@ -349,7 +379,8 @@ typedef struct tagEVTCPACCEPTOR_OPTIONS {
   STACKS* stacks;    // others than the loop's, which must outlive the connections; NULL: those
   const char* file;  // where it is made, for people: not copied, as long as the connections
   int line;
-  uintptr_t reserved[4];
+  const struct tagEVTCPACCEPTOR_LIMITS* limits;  // see evcoro/net/limits.h; NULL: none
+  uintptr_t reserved[3];
 } EVTCPACCEPTOR_OPTIONS;
 
 // EVTCPACCEPTOR_OPTIONS_init() stores the defaults, which are zero but for listener_fd: backlog

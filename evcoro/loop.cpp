@@ -47,6 +47,7 @@ Loop::~Loop() {
   // In a child process all is left as it is: the events and the threads are the parent's.
   static_cast<void>(core_.release());
   static_cast<void>(own_stacks_.release());
+  owned_.leak();
 }
 
 Loop* Loop::current() noexcept {
@@ -57,6 +58,7 @@ Loop* Loop::current() noexcept {
 Loop::End Loop::run() { return core_->run(); }
 void Loop::run_once(Timeout timeout) { core_->run_once(timeout); }
 void Loop::stop() noexcept { core_->stop(); }
+void Loop::abort() noexcept { core_->abort(); }
 void Loop::post_function(std::unique_ptr<detail::Posted> function) noexcept {
   core_->post(std::move(function));
 }
@@ -69,11 +71,19 @@ void Loop::set_exception_handler(ExceptionHandler handler) {
   core_->exception_handler = std::move(handler);
 }
 
+std::error_code Loop::set_event_priority(int priority) noexcept {
+  return core_->set_event_priority(priority);
+}
+
 event_base* Loop::base() const noexcept { return core_->base(); }
 stacks::StackPool& Loop::stacks() const noexcept { return core_->stacks(); }
 
 stacks::StackPool* Loop::pool_for_spawn(const SpawnOptions& options,
                                         std::error_code& error) noexcept {
+  if (core_->is_foreign()) [[unlikely]] {
+    error = Errc::parents_loop;
+    return nullptr;
+  }
   if (core_->is_shutting_down()) {
     error = Errc::loop_shutting_down;
     return nullptr;
@@ -85,8 +95,11 @@ stacks::StackPool& Loop::pool_of(const SpawnOptions& options) const noexcept {
   return options.stacks != nullptr ? *options.stacks : core_->stacks();
 }
 
+void Loop::set_bandwidth(Bandwidth bandwidth) noexcept { core_->bandwidth = std::move(bandwidth); }
+
 std::error_code Loop::wait_for_stack(const SpawnOptions& options, Timeout timeout) noexcept {
   detail::ThreadTask* const thread = detail::current_thread();
+  if (core_->is_foreign()) return Errc::parents_loop;
   if (thread == nullptr) return Errc::not_in_a_thread;
   if (&thread->core() != core_.get()) return Errc::wrong_loop;
   if (thread->is_cancelled()) return detail::to_error(corothread::Scheduler::refuse_to_wait());

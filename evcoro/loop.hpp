@@ -28,7 +28,9 @@
 #include <vector>
 
 #include <corothread/task.hpp>
+#include <evcoro/detail/owned.hpp>
 #include <evcoro/error.hpp>
+#include <evcoro/net/token_bucket.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/thread.hpp>
 #include <evcoro/timeout.hpp>
@@ -55,9 +57,6 @@ struct PostedFunction final : Posted {
   Function function;
 };
 
-template <class F>
-using ThreadResult = std::invoke_result_t<std::decay_t<F>&>;
-
 }  // namespace detail
 
 class EVCORO_API Loop {
@@ -66,6 +65,7 @@ class EVCORO_API Loop {
   enum class End {
     stopped,  // stop() was called
     idle,     // nothing is left: no thread, no acceptor, no pending event of the application
+    aborted,  // abort() was called, and all threads have ended
   };
 
   // ExceptionHandler gets the exceptions that nobody joins for, in the OS thread of the loop. It
@@ -105,6 +105,12 @@ class EVCORO_API Loop {
   // drives, it breaks the dispatch. Any OS thread may call it.
   void stop() noexcept;
 
+  // abort() cancels all threads (CancelReason::shutdown) and stops the acceptors; until the threads
+  // have ended nothing new is spawned. run() goes on until then, and returns End::aborted; in a
+  // base that the application drives, nothing more is done. The loop can be used again. Any OS
+  // thread may call it.
+  void abort() noexcept;
+
   // post() runs function() in the OS thread of the loop, outside any thread: it must not block, but
   // may spawn. In order of posting. Any OS thread may call it. Posts alone don't keep run() from
   // returning; what is posted then waits for the next run(), and is destroyed with the loop. An
@@ -131,10 +137,9 @@ class EVCORO_API Loop {
     return Thread<T>{*task};
   }
 
-  template <class F>
-  requires std::is_invocable_v < std::decay_t<F>
-  & > Result<Thread<detail::ThreadResult<F>>> spawn(
-          F&& function, SourceLocation where = SourceLocation::current()) {
+  template <detail::ThreadFunction F>
+  Result<Thread<detail::ThreadResult<F>>> spawn(F&& function,
+                                                SourceLocation where = SourceLocation::current()) {
     return spawn(SpawnOptions{.where = where}, std::forward<F>(function));
   }
 
@@ -157,6 +162,28 @@ class EVCORO_API Loop {
   // Threads that it returns go on, and so does a run() that is under way; see stop().
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
+  // own() keeps value until the loop is destroyed, after its threads have ended, and returns a
+  // reference to it. The last is destroyed first.
+  template <class T>
+  std::decay_t<T>& own(T&& value) {
+    auto* const owned = new detail::OwnedValue<std::decay_t<T>>(std::forward<T>(value));
+    owned_.add(*owned);
+    return owned->value;
+  }
+
+  // owned() is for the library's own use.
+  detail::OwnedList& owned() noexcept { return owned_; }
+
+  // set_bandwidth() throttles the sockets that are made in the loop from now on, all together; see
+  // Socket::set_bandwidth().
+  void set_bandwidth(Bandwidth bandwidth) noexcept;
+
+  // set_event_priority() gives the events of the loop, and those that it adds from now on, a
+  // priority among the application's: 0 is first, see event_base_priority_init(); without it they
+  // have libevent's, in the middle. Errors: invalid_argument if the base has no such priority,
+  // device_or_resource_busy inside of a callback of the base.
+  std::error_code set_event_priority(int priority) noexcept;
+
   // threads() lists the live threads.
   std::vector<ThreadInfo> threads() const;
   std::size_t thread_count() const noexcept;
@@ -178,6 +205,7 @@ class EVCORO_API Loop {
 
   std::unique_ptr<stacks::StackPool> own_stacks_;
   std::unique_ptr<detail::LoopCore> core_;
+  detail::OwnedList owned_;           // goes before the core, since it may have events there
   corothread::Scheduler* scheduler_;  // the core's
 };
 

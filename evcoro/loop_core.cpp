@@ -1,4 +1,3 @@
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/timerfd.h>
@@ -17,22 +16,13 @@
 #include <utility>
 
 #include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/process.hpp>
 #include <stacks/report.hpp>
 
 namespace evcoro::detail {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Counts the forks between the first process that made a loop and this one.
-std::atomic<int> process_generation{0};
-
-int current_generation() noexcept {
-  static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { process_generation.fetch_add(1); });
-  static_cast<void>(registered);
-  return process_generation.load(std::memory_order_relaxed);
-}
 
 event_base* make_base() {
   event_config* const config = event_config_new();
@@ -96,7 +86,7 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
       stacks_(stacks),
       base_(base != nullptr ? base : make_base()),
       owns_base_(base == nullptr),
-      process_generation_(current_generation()) {
+      process_number_(watch_forks()) {
   constexpr int wanted = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
   has_edges_ = (event_base_get_features(base_) & wanted) == wanted;
   descriptor_limit_ = std::string_view{event_base_get_method(base_)} == "select"
@@ -126,9 +116,9 @@ void LoopCore::close_descriptors() noexcept {
 }
 
 void LoopCore::add_events() {
-  event_assign(&drain_event_, base_, -1, 0, on_drain, this);
-  event_assign(&later_event_, base_, -1, 0, on_drain, this);
-  event_assign(&timer_event_, base_, timer_descriptor_, EV_READ | EV_PERSIST, on_timer, this);
+  assign(drain_event_, -1, 0, on_drain, this);
+  assign(later_event_, -1, 0, on_drain, this);
+  assign(timer_event_, timer_descriptor_, EV_READ | EV_PERSIST, on_timer, this);
   timer_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;  // see add_wake_event()
   errno = 0;
   if (event_add(&timer_event_, nullptr) != 0 || !add_wake_event(false)) {
@@ -136,6 +126,16 @@ void LoopCore::add_events() {
     event_del(&timer_event_);
     throw std::system_error(error, "Loop: event_add");
   }
+}
+
+std::error_code LoopCore::set_event_priority(int priority) noexcept {
+  if (is_foreign()) return Errc::parents_loop;
+  if (priority < 0 || priority >= event_base_get_npriorities(base_)) return system_error(EINVAL);
+  for (struct event* each : {&drain_event_, &later_event_, &timer_event_, &wake_event_}) {
+    if (event_priority_set(each, priority) != 0) return system_error(EBUSY);  // it is active
+  }
+  event_priority_ = priority;
+  return {};
 }
 
 void LoopCore::require_room_for(int descriptor) const {
@@ -159,9 +159,7 @@ LoopCore::~LoopCore() {
   }
 }
 
-bool LoopCore::is_foreign() const noexcept {
-  return process_generation_ != process_generation.load(std::memory_order_relaxed);
-}
+bool LoopCore::is_foreign() const noexcept { return process_number_ != process_number(); }
 
 // --- the scheduler's wishes ---
 
@@ -179,6 +177,12 @@ void LoopCore::set_wake_up(TimePoint deadline) noexcept {
   ::timerfd_settime(timer_descriptor_, TFD_TIMER_ABSTIME, &expiry, nullptr);
 }
 
+TimePoint LoopCore::coarse_now() const noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return TimePoint{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
+}
+
 void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
   if (core.is_foreign()) [[unlikely]]
@@ -190,6 +194,7 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
         "a thread that forked blocked in the child process; this loop belongs to the parent "
         "process: call exec() or _exit() there, or make a loop");
   }
+  core.carry_out_abort();
   core.carry_out_stop();
   core.settle();
 }
@@ -224,6 +229,7 @@ void LoopCore::on_wake(evutil_socket_t descriptor, short, void* self) noexcept {
   read_counter(descriptor);
   core.notified_ = false;  // before looking: what comes from now on notifies anew
   core.run_posted();
+  core.carry_out_abort();
   core.carry_out_stop();
   core.settle();
 }
@@ -232,6 +238,24 @@ void LoopCore::carry_out_stop() noexcept {
   if (!stop_requested_.exchange(false)) return;
   stopped_ = true;
   event_base_loopbreak(base_);
+}
+
+// Begins an abort that was asked for, and ends the one that has no threads left.
+void LoopCore::carry_out_abort() noexcept {
+  if (abort_requested_.exchange(false)) {
+    aborting_ = true;
+    clients_.for_each([](LoopClient& client) { client.on_shutdown(); });
+    cancel_all(nullptr);
+  }
+  if (!aborting_ || scheduler_.live_tasks() != 0) return;
+  aborting_ = false;
+  aborted_ = true;
+  if (runs_ != 0) event_base_loopbreak(base_);
+}
+
+void LoopCore::abort() noexcept {
+  abort_requested_ = true;
+  notify();
 }
 
 void LoopCore::stop() noexcept {
@@ -271,7 +295,7 @@ void LoopCore::run_posted() noexcept {
 // The wake event keeps the base from running out of events exactly while the loop has work that no
 // other event of its own stands for. Otherwise it is internal, as libevent's own notification is.
 bool LoopCore::add_wake_event(bool keeps_base_alive) noexcept {
-  event_assign(&wake_event_, base_, wake_descriptor_, EV_READ | EV_PERSIST, on_wake, this);
+  assign(wake_event_, wake_descriptor_, EV_READ | EV_PERSIST, on_wake, this);
   if (!keeps_base_alive) wake_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
   keeps_base_alive_ = keeps_base_alive;
   return event_add(&wake_event_, nullptr) == 0;
@@ -323,10 +347,14 @@ bool LoopCore::run_base(int flags) {
 Loop::End LoopCore::run() {
   require_own_process("Loop::run");
   if (is_dispatching()) refuse_to_nest("Loop::run");
+  const Counted counted{runs_};
   run_posted();
+  aborted_ = false;
+  carry_out_abort();
   settle();
   stopped_ = stop_requested_.exchange(false);
-  if (!stopped_ && !run_base(0)) refuse_to_nest("Loop::run");
+  if (!stopped_ && !aborted_ && !run_base(0)) refuse_to_nest("Loop::run");
+  if (std::exchange(aborted_, false)) return Loop::End::aborted;
   if (stop_requested_.exchange(false)) stopped_ = true;  // it came when nothing was left to do
   const bool broken =
       stopped_ || event_base_got_break(base_) != 0 || event_base_got_exit(base_) != 0;

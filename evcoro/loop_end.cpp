@@ -40,7 +40,7 @@ bool LoopCore::drive_until_ended(const corothread::Task& task) {
 
 void LoopCore::cancel_all(const corothread::Task* except) noexcept {
   scheduler_.for_each_live_task([&](corothread::Task& task) {
-    if (&task != except) scheduler_.cancel(task, CancelReason::shutdown);
+    if (&task != except) static_cast<ThreadTask&>(task).request_stop(CancelReason::shutdown);
   });
 }
 
@@ -120,10 +120,8 @@ void LoopCore::end_threads() noexcept {
   drive_directly(now() + patience);
   if (scheduler_.live_tasks() == 0) return;
   for (const ThreadInfo& each : threads()) {
-    stacks::ReportLine{} << "evcoro: a Loop was destroyed, and this thread does not stop: '"
-                         << each.name << "' (id " << each.id << "), spawned at " << each.spawned_at
-                         << ", " << to_string(each.state) << " " << each.wait_reason << "\n"
-                         << stacks::ReportLine::send;
+    stacks::report(
+        "evcoro: a Loop was destroyed, and this thread does not stop: " + to_string(each) + "\n");
   }
   stacks::misuse(
       "a Loop was destroyed with threads that do not stop; call Loop::shutdown() before");

@@ -1,6 +1,14 @@
 #include <evcoro/thread.hpp>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <vector>
+
 #include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/local.hpp>
+#include <evcoro/scope.hpp>
 #include <evcoro/timer.hpp>
 #include <stacks/report.hpp>
 
@@ -10,12 +18,18 @@ namespace detail {
 using corothread::Scheduler;
 using corothread::Wake;
 
+std::uint64_t new_local_key() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
 ThreadTask* current_thread() noexcept {
   return static_cast<ThreadTask*>(Scheduler::current_task());
 }
 
 std::error_code ThreadTask::wait_for_end(Timeout timeout) noexcept {
   if (has_ended()) return {};
+  if (core_.is_foreign()) return Errc::parents_loop;
   const ThreadTask* const caller = current_thread();
   if (caller == nullptr) return Errc::not_in_a_thread;
   if (&caller->core_ != &core_) return Errc::wrong_loop;
@@ -25,7 +39,25 @@ std::error_code ThreadTask::wait_for_end(Timeout timeout) noexcept {
 }
 
 void ThreadTask::request_stop(CancelReason reason) noexcept {
-  if (!has_ended()) scheduler()->cancel(*this, reason);
+  if (has_ended() || stop_reason_ != CancelReason::none) return;
+  stop_reason_ = reason;
+  settle_cancellation();
+  Scope::cancel_those_of(*this, reason);
+}
+
+void ThreadTask::acknowledge_cancellation() noexcept {
+  stop_reason_ = CancelReason::none;
+  Scope::acknowledge_those_of(*this);
+  settle_cancellation();
+}
+
+void ThreadTask::settle_cancellation() noexcept {
+  const CancelReason reason = Scope::reason_for(*this);
+  if (reason == CancelReason::none) {
+    Task::acknowledge_cancellation();
+  } else {
+    core_.scheduler().cancel(*this, reason);
+  }
 }
 
 void ThreadTask::abandon() noexcept {
@@ -83,18 +115,20 @@ void ThreadTask::report_failure() noexcept {
   core_.report(describe(), failure());
 }
 
-void ThreadTask::drop_owned() noexcept {
-  while (!owned_.empty()) delete &owned_.pop_front();
+// The scope takes what a detached thread's failure would be reported for.
+void ThreadTask::end_membership() noexcept {
+  if (Scope* const scope = membership_.scope) scope->on_thread_end(*this);
 }
 
 void ThreadTask::on_end() noexcept {
-  drop_owned();
+  owned_.clear();
   if (is_detached_) {
     drop_result();
-    report_failure();
-    drop_owned();  // what these two made the thread own
+    if (membership_.scope == nullptr) report_failure();
+    owned_.clear();  // what these two made the thread own
   }
   timers_.for_each([](Timer& timer) { timer.orphan(); });  // last: what is owned may have some
+  end_membership();
   core_.wake_end_waiters();
 }
 
@@ -106,12 +140,51 @@ ThreadInfo ThreadTask::describe() const {
       .state = state(),
       .wait_reason = wait.what,
       .cancel_reason = cancel_reason(),
-      .spawned_at = std::string(identity().file()) + ":" + std::to_string(identity().line())};
+      .spawned_at = std::string(identity().file()) + ":" + std::to_string(identity().line()),
+      .priority = priority(),
+      .parks = parks(),
+      .parked_since = parked_since()};
   if (wait.descriptor >= 0) info.wait_reason += " fd " + std::to_string(wait.descriptor);
   return info;
 }
 
 }  // namespace detail
+
+std::string to_string(const ThreadInfo& thread) {
+  std::string text = "'" + thread.name + "' (id " + std::to_string(thread.id) + "), spawned at " +
+                     thread.spawned_at + ", " + corothread::to_string(thread.state);
+  if (thread.state == TaskState::parked) {
+    const std::chrono::duration<double> waited = corothread::read_clock() - thread.parked_since;
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, " for %.1f s: ", std::max(waited.count(), 0.0));
+    text += seconds + thread.wait_reason;
+  }
+  if (thread.cancel_reason != CancelReason::none) {
+    text += std::string(", cancelled (") + corothread::to_string(thread.cancel_reason) + ")";
+  }
+  return text;
+}
+
+Result<std::size_t> wait_any(std::span<const ThreadRef> threads, Timeout timeout) {
+  const detail::ThreadTask* const caller = detail::current_thread();
+  if (caller == nullptr) return Errc::not_in_a_thread;
+  std::vector<corothread::Task*> tasks;
+  for (const ThreadRef& each : threads) {
+    tasks.push_back(each.task());
+    const auto& task = static_cast<const detail::ThreadTask&>(*each.task());
+    if (!task.has_ended() && &task.core() != &caller->core()) return Errc::wrong_loop;
+  }
+  const auto first_ended = [&] {
+    return std::find_if(tasks.begin(), tasks.end(), [](auto* task) { return task->has_ended(); });
+  };
+  if (first_ended() == tasks.end()) {
+    if (caller->is_cancelled()) return detail::to_error(corothread::Scheduler::refuse_to_wait());
+    if (!timeout.may_wait()) return detail::to_error(corothread::Wake::timed_out);
+    const auto how = corothread::Scheduler::join_any(tasks, timeout.deadline());
+    if (how != corothread::Wake::ready) return detail::to_error(how);
+  }
+  return static_cast<std::size_t>(first_ended() - tasks.begin());
+}
 
 namespace this_thread {
 
@@ -150,6 +223,16 @@ CancelReason cancel_reason() noexcept {
 void acknowledge_cancellation() noexcept {
   require_thread("this_thread::acknowledge_cancellation() outside a thread")
       .acknowledge_cancellation();
+}
+
+TimePoint deadline() noexcept {
+  const Scope* const scope =
+      require_thread("this_thread::deadline() outside a thread").current_scope();
+  return scope == nullptr ? never : scope->deadline();
+}
+
+void set_priority(Priority priority) noexcept {
+  require_thread("this_thread::set_priority() outside a thread").set_priority(priority);
 }
 
 }  // namespace this_thread

@@ -18,8 +18,10 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -28,6 +30,7 @@
 
 #include <corothread/scheduler.hpp>
 #include <corothread/task.hpp>
+#include <evcoro/detail/owned.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
@@ -40,8 +43,10 @@ struct tagEVTHREAD;
 namespace evcoro {
 
 class Loop;
+class Scope;
 class Timer;
 
+using corothread::Priority;
 using corothread::SourceLocation;
 using corothread::TaskState;
 
@@ -53,12 +58,19 @@ struct ThreadInfo {
   std::string wait_reason = {};  // such as "recv fd 7"; empty unless parked
   CancelReason cancel_reason = CancelReason::none;
   std::string spawned_at = {};  // "file:line"
+  Priority priority = Priority::normal;
+  std::uint64_t parks = 0;      // how often it has parked
+  TimePoint parked_since = {};  // to some milliseconds; only if it is parked
 };
+
+// to_string() is such as "'echo' (id 7), spawned at server.cpp:12, parked for 2.5 s: recv fd 9".
+EVCORO_API std::string to_string(const ThreadInfo& thread);
 
 // SpawnOptions are the first argument of Loop::spawn().
 struct SpawnOptions {
-  std::string_view name = {};           // copied, and cut to 31 characters
-  stacks::StackPool* stacks = nullptr;  // another pool than the loop's; it must outlive the thread
+  std::string_view name = {};            // copied, and cut to 31 characters
+  stacks::StackPool* stacks = nullptr;   // another pool than the loop's; it must outlive the thread
+  Priority priority = Priority::normal;  // urgent: before others, which still get their turn
   SourceLocation where = SourceLocation::current();
 };
 
@@ -66,31 +78,36 @@ namespace detail {
 
 class LoopCore;
 
-// Owned is something that this_thread::own() keeps until the thread ends.
-struct Owned : stacks::ListLink {
-  virtual ~Owned() = default;
-};
-
-template <class T>
-struct OwnedValue final : Owned {
-  template <class... Arguments>
-  explicit OwnedValue(Arguments&&... arguments) : value(std::forward<Arguments>(arguments)...) {}
-  T value;
-};
-
 // ThreadTask is the control block of a thread: a task with what belongs to it.
 class EVCORO_API ThreadTask : public corothread::Task {
  public:
   ThreadTask(LoopCore& core, const SpawnOptions& options) noexcept
-      : Task({options.name, options.where}), core_(core) {}
+      : Task({options.name, options.where}), core_(core) {
+    set_priority(options.priority);
+  }
 
   LoopCore& core() const noexcept { return core_; }
   stacks::IntrusiveList<Timer>& timers() noexcept { return timers_; }
-  void own(Owned& owned) noexcept { owned_.push_front(owned); }
+
+  // owned() is what goes when the thread has ended.
+  OwnedList& owned() noexcept { return owned_; }
 
   // join() waits until the thread has ended, frees it, and rethrows what left its function.
   std::error_code wait_for_end(Timeout timeout) noexcept;
+
+  // request_stop() cancels the thread, and what it has spawned into scopes.
   void request_stop(CancelReason reason) noexcept;
+  void acknowledge_cancellation() noexcept;
+
+  // settle_cancellation() makes cancel_reason() what the thread's own cancellation and its scopes
+  // say.
+  void settle_cancellation() noexcept;
+
+  // current_scope() is the innermost that the thread has open, or else the one that it was spawned
+  // into; nullptr if there is neither.
+  Scope* current_scope() const noexcept {
+    return innermost_scope_ != nullptr ? innermost_scope_ : membership_.scope;
+  }
 
   // abandon() is a handle's destructor: request a stop, wait for the end, free.
   void abandon() noexcept;
@@ -115,14 +132,24 @@ class EVCORO_API ThreadTask : public corothread::Task {
 
  private:
   friend class LoopCore;
+  friend class evcoro::Scope;
+  struct ScopeMembership : stacks::ListLink {
+    explicit ScopeMembership(ThreadTask& its_task) noexcept : task(its_task) {}
+    ThreadTask& task;
+    Scope* scope = nullptr;
+  };
+
   void report_failure() noexcept;
-  void drop_owned() noexcept;
+  void end_membership() noexcept;
 
   LoopCore& core_;
   bool is_detached_ = false;
-  bool is_woken_ = false;               // wake_up() was called
-  bool waits_for_wake_ = false;         // parked in wait_for_wake()
-  stacks::IntrusiveList<Owned> owned_;  // the last one first
+  bool is_woken_ = false;                          // wake_up() was called
+  bool waits_for_wake_ = false;                    // parked in wait_for_wake()
+  CancelReason stop_reason_ = CancelReason::none;  // request_stop()'s, until it is acknowledged
+  Scope* innermost_scope_ = nullptr;               // of those that the thread has open
+  ScopeMembership membership_{*this};              // of the scope that it was spawned into
+  OwnedList owned_;
   stacks::IntrusiveList<Timer> timers_;
 };
 
@@ -147,28 +174,41 @@ class ResultTask<T> : public ThreadTask {
 };
 
 // FunctionTask adds the function. It is destroyed when the thread ends, not when it is joined.
+// There is one of these for each function that a program spawns: what it doesn't use is not
+// compiled.
 template <class Function, class T>
 class FunctionTask final : public ResultTask<T> {
  public:
   template <class F>
   FunctionTask(LoopCore& core, const SpawnOptions& options, F&& function)
-      : ResultTask<T>(core, options), function_(std::forward<F>(function)) {}
+      : ResultTask<T>(core, options), function_(static_cast<F&&>(function)) {}
+  ~FunctionTask() override {}  // NOLINT: on_end() has destroyed the function
 
  private:
   void run() override {
     if constexpr (std::is_void_v<T>) {
-      std::invoke(*function_);
+      function_();
     } else {
-      this->result_.emplace(std::invoke(*function_));
+      this->result_.emplace(function_());
     }
   }
 
   void on_end() noexcept override {
-    function_.reset();
+    function_.~Function();
     ThreadTask::on_end();
   }
 
-  std::optional<Function> function_;
+  union {
+    Function function_;  // NOLINT(readability-identifier-naming): private, though in a union
+  };
+};
+
+template <class F>
+using ThreadResult = decltype(std::declval<std::decay_t<F>&>()());
+
+template <class F>
+concept ThreadFunction = requires(std::decay_t<F>& function) {
+  function();
 };
 
 // current_thread() is the running thread of any loop on this OS thread, or nullptr.
@@ -234,10 +274,15 @@ class [[nodiscard]] Thread {
   std::string_view name() const noexcept { return task().identity().name(); }
   ThreadInfo info() const { return task().describe(); }
 
+  // set_priority() holds from the next time on that the thread becomes ready.
+  void set_priority(Priority priority) noexcept { task().set_priority(priority); }
+
   // stack() is what it runs on: its size(), and StackPool::watermark() of it, in bytes.
   const stacks::Stack& stack() const noexcept { return task().stack(); }
 
  private:
+  friend class Scope;
+  friend class ThreadRef;
   detail::ResultTask<T>& task() const noexcept {
     if (task_ == nullptr) [[unlikely]]
       stacks::misuse("an empty Thread handle was used; test joinable() first");
@@ -246,6 +291,31 @@ class [[nodiscard]] Thread {
 
   detail::ResultTask<T>* task_ = nullptr;
 };
+
+// ThreadRef refers to a Thread of any type, for the time of a call.
+class ThreadRef {
+ public:
+  template <class T>
+  ThreadRef(const Thread<T>& thread) noexcept : task_(&thread.task()) {}  // NOLINT: implicit
+
+  explicit ThreadRef(corothread::Task& task) noexcept : task_(&task) {}
+
+  corothread::Task* task() const noexcept { return task_; }
+
+ private:
+  corothread::Task* task_;
+};
+
+// wait_any() waits until any of threads has ended, and returns the index of the first of them that
+// has. It can be joined without waiting then. Errors as those of Thread::join(). No other thread
+// may be joining them meanwhile.
+//
+//   const std::size_t first = wait_any({download, timer, quit}, 3s).value();
+EVCORO_API Result<std::size_t> wait_any(std::span<const ThreadRef> threads, Timeout timeout = {});
+inline Result<std::size_t> wait_any(std::initializer_list<ThreadRef> threads,
+                                    Timeout timeout = {}) {
+  return wait_any(std::span<const ThreadRef>{threads.begin(), threads.size()}, timeout);
+}
 
 // All of these are for threads; outside one they return Errc::not_in_a_thread or are a misuse,
 // which terminates.
@@ -276,8 +346,15 @@ EVCORO_API std::string_view name() noexcept;
 EVCORO_API CancelReason cancel_reason() noexcept;
 inline bool stop_requested() noexcept { return cancel_reason() != CancelReason::none; }
 
-// acknowledge_cancellation() makes blocking calls work again, until the next cancellation.
+// acknowledge_cancellation() makes blocking calls work again, until the next cancellation. What the
+// thread has spawned into scopes stays cancelled.
 EVCORO_API void acknowledge_cancellation() noexcept;
+
+// deadline() is the earliest of the scopes around, or never.
+EVCORO_API TimePoint deadline() noexcept;
+
+// set_priority() holds from the next time on that the thread has waited.
+EVCORO_API void set_priority(Priority priority) noexcept;
 
 namespace detail {
 EVCORO_API evcoro::detail::ThreadTask& require_thread(const char* what) noexcept;
@@ -289,7 +366,7 @@ template <class T>
 std::decay_t<T>& own(T&& value) {
   auto& thread = detail::require_thread("this_thread::own() outside a thread");
   auto* const owned = new evcoro::detail::OwnedValue<std::decay_t<T>>(std::forward<T>(value));
-  thread.own(*owned);
+  thread.owned().add(*owned);
   return owned->value;
 }
 

@@ -19,10 +19,6 @@ using evcoro::Socket;
 using evcoro::TcpAcceptor;
 using evcoro::WhenFull;
 
-struct tagEVTCPACCEPTOR {
-  TcpAcceptor acceptor;
-};
-
 namespace {
 
 // Callbacks are the application's functions, kept while a connection may need them.
@@ -110,6 +106,7 @@ void to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Call
   if (from.write_buffer_size > 0) to.send_buffer = from.write_buffer_size;
   to.when_full = from.when_full == EVWHEN_FULL_REJECT ? WhenFull::reject : WhenFull::pause;
   if (from.name != nullptr) to.name = from.name;
+  if (from.limits != nullptr) to_options(*from.limits, to);
   to.where = {from.file != nullptr ? from.file : "EVTCPACCEPTOR_init",
               static_cast<std::uint32_t>(from.line)};
   if (callbacks->refuse != nullptr) {

@@ -1,5 +1,7 @@
 #include <evcoro/net/address.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -39,6 +41,18 @@ int store(const Address& from, IPADDRESS& to) noexcept {
   return 0;
 }
 
+socklen_t unix_length(const sockaddr_un& address, std::size_t abstract_size) noexcept {
+  const char* const name = address.sun_path;
+  constexpr std::size_t most = sizeof address.sun_path;
+  const std::size_t size = *name == '\0' ? abstract_size : ::strnlen(name, most) + 1;
+  return static_cast<socklen_t>(sizeof address.sun_family + std::min(size, most));
+}
+
+// Stores an address that was made, or says why it wasn't.
+int store(const evcoro::Result<Address>& from, SOCKADDR* to) noexcept {
+  return from ? evcoro::capi::store(*from, *to) : fail(from.error());
+}
+
 }  // namespace
 
 namespace evcoro::capi {
@@ -48,9 +62,13 @@ Address to_address(const SOCKADDR& saddr) noexcept {
 }
 
 int store(const Address& from, SOCKADDR& to) noexcept {
-  if (!is_ip(from.family())) return fail(EAFNOSUPPORT);
+  const bool is_unix = from.family() == AF_UNIX;
+  if (!is_ip(from.family()) && !is_unix) return fail(EAFNOSUPPORT);
   to = SOCKADDR{};
   std::memcpy(&to, from.data(), from.size());
+  if (is_unix && from.path().empty()) {
+    to.addr_unix.abstract_size = static_cast<std::uint8_t>(from.size() - sizeof(sa_family_t));
+  }
   return 0;
 }
 
@@ -110,10 +128,26 @@ int SOCKADDR_init(SOCKADDR* saddr, const IPADDRESS* address, uint16_t port) noex
   return 0;
 }
 
+int SOCKADDR_init_unix(SOCKADDR* saddr, const char* path) noexcept {
+  if (saddr == nullptr) return fail(EINVAL);
+  return path == nullptr ? evcoro::capi::store(Address::unix_any(), *saddr)
+                         : store(Address::unix_path(path), saddr);
+}
+
+int SOCKADDR_init_abstract(SOCKADDR* saddr, const void* name, size_t size) noexcept {
+  if (saddr == nullptr || name == nullptr) return fail(EINVAL);
+  return store(Address::unix_abstract({static_cast<const char*>(name), size}), saddr);
+}
+
+int SOCKADDR_init_saddr(SOCKADDR* saddr, const sockaddr* address, socklen_t length) noexcept {
+  if (saddr == nullptr || address == nullptr) return fail(EINVAL);
+  const Address copy{address, length};
+  return copy.family() == AF_UNSPEC ? fail(EINVAL) : evcoro::capi::store(copy, *saddr);
+}
+
 int SOCKADDR_parse_string(SOCKADDR* saddr, const char* text, uint16_t port) noexcept {
   if (saddr == nullptr || text == nullptr) return fail(EINVAL);
-  const auto parsed = Address::parse(text, port);
-  return parsed ? evcoro::capi::store(*parsed, *saddr) : fail(parsed.error());
+  return store(Address::parse(text, port), saddr);
 }
 
 struct sockaddr* SOCKADDR_saddr(SOCKADDR* saddr) noexcept {
@@ -128,6 +162,8 @@ socklen_t SOCKADDR_length(const SOCKADDR* saddr) noexcept {
       return sizeof saddr->addr_ipv4;
     case AF_INET6:
       return sizeof saddr->addr_ipv6;
+    case AF_UNIX:
+      return unix_length(saddr->addr_unix.addr, saddr->addr_unix.abstract_size);
     default:
       return fail(EAFNOSUPPORT), 0;
   }
@@ -143,10 +179,16 @@ int SOCKADDR_port(const SOCKADDR* saddr) noexcept {
   return is_ip(address.family()) ? address.port() : fail(EAFNOSUPPORT);
 }
 
+const char* SOCKADDR_path(const SOCKADDR* saddr) noexcept {
+  if (saddr == nullptr) return refuse(EINVAL);
+  return SOCKADDR_family(saddr) == AF_UNIX ? saddr->addr_unix.addr.sun_path : "";
+}
+
 char* SOCKADDR_to_string(const SOCKADDR* saddr) noexcept try {
   if (saddr == nullptr) return refuse(EINVAL);
-  if (!is_ip(SOCKADDR_family(saddr))) return refuse(EAFNOSUPPORT);
-  return to_c_string(to_address(*saddr).to_string());
+  if (SOCKADDR_length(saddr) == 0) return nullptr;
+  const std::string text = to_address(*saddr).to_string();
+  return text.find('\0') == std::string::npos ? to_c_string(text) : refuse(EINVAL);
 } catch (...) {
   return refuse(ENOMEM);
 }

@@ -60,10 +60,13 @@ const char* EVERROR_text(int error) noexcept {
              "while it is in use";
     case EEXIST:
       return "File exists; or the event_base has an event of another kind on this descriptor: "
-             "delete "
-             "that event first, or give it EV_ET";
+             "delete that event first";
     case ENXIO:
-      return "the loop that this belonged to has been freed";
+      return "the loop that this belonged to has been freed; or there is no host of this name";
+    case ENODATA:
+      return "No data available; or the host has no address of this family; or the file ends "
+             "before "
+             "as much as was to be sent of it";
     case ECANCELED:
       return "the thread is cancelled, or its loop is shutting down, or the socket was closed";
     case ECHILD:
@@ -72,10 +75,19 @@ const char* EVERROR_text(int error) noexcept {
       return "this would wait for itself; call it outside the loop's own threads and callbacks";
     case EAGAIN:
       return "Resource temporarily unavailable; or no stack is free: raise num_stacks of "
-             "STACKS_init(), or wait until a thread has ended";
+             "STACKS_init(), or wait until a thread has ended; or the name servers failed: try "
+             "again later";
     case ETIMEDOUT:
       return "the timeout of the call is over, or the socket's idle timeout, or the peer doesn't "
              "answer";
+    case EBADMSG:
+      return "the stream has ended within what was to be read";
+    case EMSGSIZE:
+      return "the message is too long; or what was to be read is longer than the reader's limit; "
+             "or "
+             "more descriptors arrived than there was room for, and all were closed";
+    case ENOPROTOOPT:
+      return "a socket of this kind doesn't have this option; of TCP's, only TCP sockets do";
     default:
       return ::strerrordesc_np(error) != nullptr ? ::strerrordesc_np(error) : "unknown error";
   }
@@ -115,10 +127,22 @@ struct event_base* EVLOOP_base(EVLOOP* loop) noexcept {
   return loop->loop.base();
 }
 
+static int end_number(Loop::End end) noexcept {
+  switch (end) {
+    case Loop::End::stopped:
+      return 0;
+    case Loop::End::idle:
+      return 1;
+    case Loop::End::aborted:
+      break;
+  }
+  return 2;
+}
+
 int EVLOOP_run(EVLOOP* loop) noexcept try {
   if (loop == nullptr) return fail(EINVAL);
   if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
-  return loop->loop.run() == Loop::End::stopped ? 0 : 1;
+  return end_number(loop->loop.run());
 } catch (const std::logic_error&) {
   return fail(EDEADLK);
 } catch (...) {
@@ -129,6 +153,13 @@ int EVLOOP_break(EVLOOP* loop) noexcept {
   if (loop == nullptr) return fail(EINVAL);
   if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
   loop->loop.stop();
+  return 0;
+}
+
+int EVLOOP_abort(EVLOOP* loop) noexcept {
+  if (loop == nullptr) return fail(EINVAL);
+  if (loop->loop.core().is_foreign()) return fail(Errc::parents_loop);
+  loop->loop.abort();
   return 0;
 }
 
@@ -157,6 +188,14 @@ int EVLOOP_free(EVLOOP* loop) noexcept {
   return 0;
 }
 
+static timeval since(evcoro::TimePoint when) noexcept {
+  using std::chrono::microseconds;
+  const auto passed =
+      std::chrono::duration_cast<microseconds>(evcoro::corothread::read_clock() - when);
+  const auto count = std::max(passed, microseconds{0}).count();
+  return {.tv_sec = count / 1'000'000, .tv_usec = count % 1'000'000};
+}
+
 int EVLOOP_threads(EVLOOP* loop, void (*visit)(const EVTHREAD_INFO* info, void* ctx),
                    void* ctx) noexcept try {
   if (loop == nullptr) return fail(EINVAL);
@@ -170,6 +209,9 @@ int EVLOOP_threads(EVLOOP* loop, void (*visit)(const EVTHREAD_INFO* info, void* 
     info.wait_reason = each.wait_reason.c_str();
     info.started_at = each.spawned_at.c_str();
     info.cancel_reason = static_cast<EVCANCEL_REASON>(each.cancel_reason);
+    info.urgent = each.priority == evcoro::Priority::urgent ? 1 : 0;
+    info.parks = each.parks;
+    if (each.state == evcoro::TaskState::parked) info.parked_for = since(each.parked_since);
     visit(&info, ctx);
   }
   return static_cast<int>(threads.size());

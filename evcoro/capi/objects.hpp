@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <evcoro/evthread.h>
+#include <evcoro/net/limits.h>
 #include <evcoro/loop.hpp>
 #include <evcoro/net/address.hpp>
 #include <evcoro/net/socket.hpp>
@@ -40,6 +41,20 @@ Timeout to_timeout(timeval timeout) noexcept;
 Address to_address(const SOCKADDR& saddr) noexcept;
 int store(const Address& from, SOCKADDR& to) noexcept;
 
+// to_spawn_options() returns the pool that a thread with these options, which may be nullptr, runs
+// on; nullptr with errno if they are not to be had. where is what people are told without a file.
+stacks::StackPool* to_spawn_options(const EVTHREAD_OPTIONS* options,
+                                    stacks::StackPool& default_pool, const char* where,
+                                    SpawnOptions& spawn) noexcept;
+
+// to_options() stores an acceptor's limits.
+void to_options(const EVTCPACCEPTOR_LIMITS& from, TcpAcceptor::Options& to) noexcept;
+
+// is_reason() is false of EVCANCEL_NONE, too.
+inline bool is_reason(EVCANCEL_REASON reason) noexcept {
+  return reason >= EVCANCEL_USER && reason <= EVCANCEL_FAILURE;
+}
+
 // Object is what an EVTHREAD owns. dispose() closes and frees it.
 struct Object : stacks::ListLink {
   virtual ~Object() = default;
@@ -62,6 +77,10 @@ struct tagEVLOOP {
 struct tagEVSOCKET : evcoro::capi::Object {
   explicit tagEVSOCKET(evcoro::Socket its_socket) noexcept : socket(std::move(its_socket)) {}
   evcoro::Socket socket;
+};
+
+struct tagEVTCPACCEPTOR {
+  evcoro::TcpAcceptor acceptor;
 };
 
 struct tagEVTIMER final : evcoro::capi::Object {

@@ -2,14 +2,12 @@
 
 #include <climits>
 #include <new>
-#include <span>
 
-#include <evcoro/capi/objects.hpp>
+#include <evcoro/capi/socket_more.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/detail/socket_libevent.hpp>
 
 using namespace evcoro::capi;
-using evcoro::IoResult;
 using evcoro::Result;
 using evcoro::Socket;
 
@@ -30,26 +28,6 @@ EVSOCKET* make_socket(EVTHREAD* thread, Make make) noexcept {
   result->socket = std::move(*socket);
   thread->objects.push_back(*result);
   return result;
-}
-
-int to_int(const IoResult& io) noexcept {
-  return io.error ? fail(io.error) : static_cast<int>(io.count);
-}
-
-int to_int(const IoResult& io, size_t& count) noexcept {
-  count = io.count;
-  return finish(io.error);
-}
-
-std::span<std::byte> bytes(void* data, size_t size) noexcept {
-  return {static_cast<std::byte*>(data), size};
-}
-std::span<const std::byte> bytes(const void* data, size_t size) noexcept {
-  return {static_cast<const std::byte*>(data), size};
-}
-
-bool is_usable(const EVSOCKET* socket, const void* buf, size_t size) noexcept {
-  return socket != nullptr && (buf != nullptr || size == 0);
 }
 
 }  // namespace

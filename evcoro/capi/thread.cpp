@@ -18,9 +18,21 @@ using evcoro::stacks::StackPool;
 static_assert(EVCANCEL_NONE == static_cast<int>(CancelReason::none) &&
               EVCANCEL_USER == static_cast<int>(CancelReason::user) &&
               EVCANCEL_DEADLINE == static_cast<int>(CancelReason::deadline) &&
-              EVCANCEL_SHUTDOWN == static_cast<int>(CancelReason::shutdown));
+              EVCANCEL_SHUTDOWN == static_cast<int>(CancelReason::shutdown) &&
+              EVCANCEL_FAILURE == static_cast<int>(CancelReason::failure));
 
 namespace evcoro::capi {
+
+StackPool* to_spawn_options(const EVTHREAD_OPTIONS* options, StackPool& default_pool,
+                            const char* where, SpawnOptions& spawn) noexcept {
+  spawn.where = {where, 0};
+  if (options == nullptr) return &default_pool;
+  if (options->name != nullptr) spawn.name = options->name;
+  if (options->file != nullptr)
+    spawn.where = {options->file, static_cast<std::uint32_t>(options->line)};
+  spawn.priority = options->urgent != 0 ? Priority::urgent : Priority::normal;
+  return options->stacks == nullptr ? &default_pool : stacks::pool_of(options->stacks);
+}
 
 // What leaves the function is reported here: nobody in C could take it.
 void CTask::run() try {
@@ -53,18 +65,6 @@ EVTHREAD* EVTHREAD_init_at(EVLOOP* loop, EVTHREAD_PROC proc, void* user_ctx, con
   return EVTHREAD_init_ex(loop, proc, user_ctx, &options);
 }
 
-namespace {
-
-// Returns nullptr with errno if options are not to be had.
-StackPool* to_core(const EVTHREAD_OPTIONS& options, LoopCore& core, SpawnOptions& spawn) noexcept {
-  if (options.name != nullptr) spawn.name = options.name;
-  spawn.where = {options.file != nullptr ? options.file : "EVTHREAD_init",
-                 static_cast<std::uint32_t>(options.line)};
-  return options.stacks == nullptr ? &core.stacks() : evcoro::stacks::pool_of(options.stacks);
-}
-
-}  // namespace
-
 EVTHREAD* EVTHREAD_init_ex(EVLOOP* loop, EVTHREAD_PROC proc, void* user_ctx,
                            const EVTHREAD_OPTIONS* options) noexcept {
   if (loop == nullptr || proc == nullptr) return refuse(EINVAL);
@@ -72,7 +72,7 @@ EVTHREAD* EVTHREAD_init_ex(EVLOOP* loop, EVTHREAD_PROC proc, void* user_ctx,
   if (core.is_foreign()) return refuse(Errc::parents_loop);
   if (core.is_shutting_down()) return refuse(Errc::loop_shutting_down);
   SpawnOptions spawn;
-  StackPool* const pool = to_core(options != nullptr ? *options : EVTHREAD_OPTIONS{}, core, spawn);
+  StackPool* const pool = to_spawn_options(options, core.stacks(), "EVTHREAD_init", spawn);
   if (pool == nullptr) return nullptr;
   std::error_code error;
   auto* const task =
@@ -184,11 +184,8 @@ int EVTHREAD_wake(EVTHREAD* thread) noexcept {
 // --- cancellation ---
 
 int EVTHREAD_cancel(EVTHREAD* thread, EVCANCEL_REASON reason) noexcept {
-  if (thread == nullptr || reason < EVCANCEL_USER || reason > EVCANCEL_SHUTDOWN) {
-    return fail(EINVAL);
-  }
-  if (thread->task.has_ended()) return 0;  // and so may have its loop
-  thread->task.core().scheduler().cancel(thread->task, static_cast<CancelReason>(reason));
+  if (thread == nullptr || !is_reason(reason)) return fail(EINVAL);
+  thread->task.request_stop(static_cast<CancelReason>(reason));
   return 0;
 }
 
@@ -201,6 +198,12 @@ int EVTHREAD_acknowledge_cancellation() noexcept {
   ThreadTask* const task = evcoro::detail::current_thread();
   if (task == nullptr) return fail(EPERM);
   task->acknowledge_cancellation();
+  return 0;
+}
+
+int EVTHREAD_set_urgent(EVTHREAD* thread, int urgent) noexcept {
+  if (thread == nullptr) return fail(EINVAL);
+  thread->task.set_priority(urgent != 0 ? evcoro::Priority::urgent : evcoro::Priority::normal);
   return 0;
 }
 

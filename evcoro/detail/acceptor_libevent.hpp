@@ -1,11 +1,11 @@
 // AcceptorCore: a TcpAcceptor's inside. It needs no stack of its own: it accepts in callbacks. To
 // drain, it takes all of the backlog at once and closes the listener; who was taken waits here.
 //
-//            listener readable                    no stack left
-//   +-----------+  accept until EAGAIN   +------------------------+
-//   | listening | ---------------------> | paused: waits in pool  |
-//   +-----------+ <--------------------- +------------------------+
-//         | ^          a stack is free
+//            listener readable                    no stack left: waits in the pool
+//   +-----------+  accept until EAGAIN   +---------------------------------------------+
+//   | listening | ---------------------> | paused; or the most connections: waits for  |
+//   +-----------+ <--------------------- | one to end; or too many a second: for time  |
+//         | ^       a stack is free etc. +---------------------------------------------+
 //         | |
 //         v |  100 ms later
 //   +-------------+
@@ -20,6 +20,8 @@
 #include <memory>
 
 #include <corothread/timer_wheel.hpp>
+#include <evcoro/detail/clients.hpp>
+#include <evcoro/detail/listener.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
 #include <stacks/stack_pool.hpp>
@@ -31,8 +33,7 @@ class AcceptorCore final : public LoopClient,
                            private corothread::TimerNode,
                            public std::enable_shared_from_this<AcceptorCore> {
  public:
-  // descriptor listens, and is the core's.
-  AcceptorCore(LoopCore& loop, int descriptor, ConnectionFactory factory,
+  AcceptorCore(LoopCore& loop, Listener listener, ConnectionFactory factory,
                TcpAcceptor::Options options);
   ~AcceptorCore();
 
@@ -40,14 +41,15 @@ class AcceptorCore final : public LoopClient,
   void close(bool serve_backlog) noexcept;
   std::error_code drain(Timeout timeout) noexcept;
 
-  int descriptor() const noexcept { return descriptor_; }
+  int descriptor() const noexcept { return listener_.number(); }
   TcpAcceptor::Counters counters() const noexcept;
 
  private:
   // Connection is the function of a connection's thread.
   struct Connection {
     Connection(std::shared_ptr<AcceptorCore> acceptor,
-               std::shared_ptr<const ConnectionHandler> handler, Socket socket) noexcept;
+               std::shared_ptr<const ConnectionHandler> handler, Socket socket,
+               Clients::Slot slot) noexcept;
     Connection(Connection&&) noexcept = default;
     ~Connection();
     void operator()() { (*handler)(socket); }
@@ -55,13 +57,12 @@ class AcceptorCore final : public LoopClient,
     std::shared_ptr<AcceptorCore> acceptor;
     std::shared_ptr<const ConnectionHandler> handler;
     Socket socket;
+    Clients::Slot slot;
   };
 
-  // Pending is a connection that has been accepted, and is not served yet.
-  struct Pending {
-    int descriptor = -1;
-    Address peer;
-  };
+  // Obstacle is why no further connection can be served now.
+  enum class Obstacle { none, no_memory, no_stack, max_connections, rate };
+  static Refusal::Reason to_reason(Obstacle obstacle) noexcept;
 
   enum class Outcome { accepted, skipped, empty, exhausted, broken };
   static Outcome outcome_of(int error) noexcept;
@@ -69,48 +70,63 @@ class AcceptorCore final : public LoopClient,
   static void on_readable(evutil_socket_t, short, void* self) noexcept;
   static void on_backed_off(corothread::TimerNode& node) noexcept;
   void stack_free() noexcept override;
+  std::size_t share() const noexcept override { return set_aside_; }
   void on_shutdown() noexcept override {
     is_shut_down_ = true;
     close(false);
   }
   void on_loop_gone() noexcept override;
 
-  bool has_source() const noexcept { return descriptor_ >= 0 || !pending_.empty(); }
+  bool has_source() const noexcept { return descriptor() >= 0 || !pending_.empty(); }
   void accept_some() noexcept;
-  Outcome accept_one() noexcept;
+  Obstacle find_obstacle() noexcept;
+  Outcome accept_one(Obstacle obstacle) noexcept;
   Outcome accept(Pending& next) noexcept;
   Outcome accept_from_kernel(Pending& next) noexcept;
   void serve(const Pending& pending) noexcept;
+  void start(const Pending& pending, Clients::Slot& slot) noexcept;
+  void serve_later(const Pending& pending) noexcept;
+  void set_bandwidth(SocketState& state) const;
   bool ask_factory(Accepted& accepted);
-  bool start_thread(Accepted& accepted, Socket socket);
-  void refuse(const Pending& pending) noexcept;
+  bool start_thread(Accepted& accepted, Socket socket, Clients::Slot& slot);
+  void refuse(const Pending& pending, Refusal::Reason reason) noexcept;
+  std::uint64_t& counter_of(Refusal::Reason reason) noexcept;
   void report(const char* where) noexcept;
   void give_up(int error) noexcept;
   void listen_on() noexcept;
   void stop_listening() noexcept;
-  void pause() noexcept;
+  void pause(Obstacle obstacle) noexcept;
+  void wait_until(TimePoint time) noexcept;
+  void pass_stack_on() noexcept;
+  void settle_reserve() noexcept;
+  void give_reserve_up() noexcept;
   void back_off() noexcept;
   void close_listener() noexcept;
   void take_backlog() noexcept;
   void drop_pending() noexcept;
-  void connection_ended() noexcept;
+  void drop(const Pending& pending) noexcept;
+  void connection_ended(const Pending& next) noexcept;
   void wake_drainer() noexcept;
   std::size_t waiting_in_kernel() const noexcept;
   std::size_t most_waiting() const noexcept;
 
   LoopCore* loop_;  // nullptr once it is gone
-  int descriptor_;
+  Listener listener_;
   const bool is_tcp_;
   ConnectionFactory factory_;
   TcpAcceptor::Options options_;
   stacks::StackPool& stacks_;
   struct event event_;
   bool listening_ = false;
-  bool was_told_ = false;  // that a stack is free
+  bool was_told_ = false;       // that a stack is free
+  bool waits_for_end_ = false;  // of a connection
   bool is_draining_ = false;
   bool is_closing_ = false;
   bool is_shut_down_ = false;
-  std::deque<Pending> pending_;          // while it drains
+  std::size_t promised_ = 0;   // by the pool: the reserve
+  std::size_t set_aside_ = 0;  // of these, not taken
+  Clients clients_;
+  std::deque<Pending> pending_;          // while it drains, and who was held
   corothread::Task* drainer_ = nullptr;  // parked in drain()
   TcpAcceptor::Counters counters_;
 };

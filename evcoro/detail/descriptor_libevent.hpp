@@ -1,15 +1,17 @@
 // Descriptor: one file descriptor's registration with a loop's event_base, and the threads that
 // wait for it: one for reading, one for writing.
 //
-// With an edge-triggered back end (epoll) the descriptor is registered once, at the first wait, for
-// both directions, and stays so: readiness is remembered in flags, which an attempt that finds
-// nothing clears and an event sets. With the others (poll, select) a one-shot, level-triggered
-// event is added for what is being waited for.
+// Edge-triggered (epoll), the descriptor is registered once, at the first wait, for all that it
+// will ever wait for, and stays so: readiness is remembered in flags, which an attempt that finds
+// nothing clears and an event sets. Level-triggered (poll, select, and who prefers that), it is
+// registered for what is being waited for; that stays, too, until it fires and nobody waits.
 #pragma once
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <system_error>
 
 #include <corothread/task.hpp>
@@ -18,11 +20,16 @@
 
 namespace evcoro::detail {
 
+// would_block() says whether an errno means that there is nothing, or no room.
+inline bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
+
 class alignas(64) Descriptor : public LoopClient {
  public:
   enum class Direction { read, write };
 
-  Descriptor(LoopCore& core, int descriptor) noexcept;
+  // edges is what it is registered for, edge-triggered; 0 is level-triggered, on demand.
+  explicit Descriptor(LoopCore& core, int descriptor,
+                      short edges = EV_READ | EV_WRITE | EV_CLOSED) noexcept;
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
@@ -48,7 +55,7 @@ class alignas(64) Descriptor : public LoopClient {
       return why_not(direction);
     corothread::Task*& slot = direction == Direction::read ? reader_ : writer_;
     slot = corothread::Scheduler::current_task();
-    if (!registered_ || !edges_) [[unlikely]] {
+    if ((registered_ & (direction == Direction::read ? EV_READ : EV_WRITE)) == 0) [[unlikely]] {
       if (const auto error = prepare_wait()) {
         slot = nullptr;
         return error;
@@ -60,6 +67,13 @@ class alignas(64) Descriptor : public LoopClient {
       return {};
     return finish_wait(how);
   }
+
+  // wait_for_any() is wait() for any of several directions: EV_READ, EV_WRITE.
+  std::error_code wait_for_any(short what, TimePoint deadline, const char* reason) noexcept;
+
+  // wait_aside() parks the current thread, which is at it in direction, for something else than the
+  // descriptor: until it is woken (by that, or by what happens to the descriptor), or deadline.
+  std::error_code wait_aside(Direction direction, TimePoint deadline, const char* what) noexcept;
 
   // give_up() removes the registration, wakes whoever waits (operation_canceled), and returns the
   // descriptor, which is the caller's then.
@@ -91,18 +105,25 @@ class alignas(64) Descriptor : public LoopClient {
  protected:
   virtual ~Descriptor() = default;
 
-  // on_edge() is told when the kernel reports something, before the waiting threads are woken.
-  virtual void on_edge() noexcept {}
+  // on_edge() is told what (EV_READ and so on) the kernel reports, before the waiting threads are
+  // woken.
+  virtual void on_edge(short what) noexcept { (void)what; }
 
   // wake_waiters() lets the threads that wait look again.
   void wake_waiters() noexcept;
 
-  bool is_registered() const noexcept { return registered_; }
+  void on_loop_gone() noexcept override;
+
+  bool is_registered() const noexcept { return registered_ != 0; }
+  bool is_registered_for(short what) const noexcept { return (registered_ & what) == what; }
+
+  // renew() registers it anew for those who wait, if any.
+  void renew() noexcept { register_for(wanted()); }
+
   bool peer_has_closed() const noexcept { return peer_closed_; }
 
  private:
   static void on_event(evutil_socket_t, short what, void* self) noexcept;
-  void on_loop_gone() noexcept override;
   corothread::Task* waiter(Direction direction) const noexcept {
     return direction == Direction::read ? reader_ : writer_;
   }
@@ -110,14 +131,15 @@ class alignas(64) Descriptor : public LoopClient {
   std::error_code prepare_wait() noexcept;
   std::error_code finish_wait(corothread::Wake how) noexcept;
   std::error_code register_for(short what) noexcept;
+  std::error_code try_to_register(short what) noexcept;
   void unregister() noexcept;
-  void restore_levels() noexcept;
   short wanted() const noexcept;
 
   // With what precedes, this fills the object's first cache line, but for the event.
-  const bool edges_;  // the back end is edge-triggered
-  bool registered_ = false;
+  const short edges_;         // registered for these, edge-triggered; 0: level-triggered
+  short registered_ = 0;      // EV_READ and so on
   bool peer_closed_ = false;  // sticky: from then on an attempt is always worth it
+  std::uint8_t aside_ = 0;    // EV_READ, EV_WRITE: who is at it waits for something else
   int number_;
   int references_ = 1;
   LoopCore* core_;

@@ -60,7 +60,8 @@ class LoopCore final : public corothread::LoopController {
   event_base* base() const noexcept { return base_; }
   stacks::StackPool& stacks() const noexcept { return stacks_; }
   corothread::Scheduler& scheduler() noexcept { return scheduler_; }
-  bool is_shutting_down() const noexcept { return shutdowns_ != 0; }
+  bool owns_base() const noexcept { return owns_base_; }
+  bool is_shutting_down() const noexcept { return shutdowns_ != 0 || aborting_; }
 
   // has_edges() says whether the back end has edge-triggered events and tells of a peer's close.
   bool has_edges() const noexcept { return has_edges_; }
@@ -73,6 +74,14 @@ class LoopCore final : public corothread::LoopController {
   // parent's, and must not be touched.
   bool is_foreign() const noexcept;
   void require_own_process(const char* what) const;  // throws std::logic_error
+
+  // assign() is event_assign(), with the loop's priority.
+  void assign(struct event& event, int descriptor, short what, event_callback_fn callback,
+              void* argument) const noexcept {
+    event_assign(&event, base_, descriptor, what, callback, argument);
+    if (event_priority_ >= 0) event_priority_set(&event, event_priority_);
+  }
+  std::error_code set_event_priority(int priority) noexcept;
 
   void add_client(LoopClient& client) noexcept { clients_.push_back(client); }
 
@@ -89,6 +98,7 @@ class LoopCore final : public corothread::LoopController {
   Loop::End run();
   void run_once(Timeout timeout);
   void stop() noexcept;
+  void abort() noexcept;
   void post(std::unique_ptr<Posted> function) noexcept;
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
@@ -113,6 +123,7 @@ class LoopCore final : public corothread::LoopController {
   void wake_end_waiters() noexcept;
 
   Loop::ExceptionHandler exception_handler;
+  Bandwidth bandwidth;          // of all sockets together
   tagEVLOOP* c_face = nullptr;  // what it is in C, see evcoro/evthread.h
   int callbacks = 0;            // functions of the application that are being run outside a thread
 
@@ -128,6 +139,7 @@ class LoopCore final : public corothread::LoopController {
   void request_drain_after_poll() noexcept override;
   void set_wake_up(TimePoint deadline) noexcept override;
   TimePoint now() const noexcept override { return corothread::read_clock(); }
+  TimePoint coarse_now() const noexcept override;
 
   bool run_base(int flags);
   bool pass(Timeout timeout);
@@ -137,6 +149,7 @@ class LoopCore final : public corothread::LoopController {
   void run_posted() noexcept;
   void settle() noexcept;
   void carry_out_stop() noexcept;
+  void carry_out_abort() noexcept;
   bool add_wake_event(bool keeps_base_alive) noexcept;
   void open_descriptors();
   void close_descriptors() noexcept;
@@ -153,7 +166,8 @@ class LoopCore final : public corothread::LoopController {
   const bool owns_base_;
   bool has_edges_ = false;
   int descriptor_limit_;
-  const int process_generation_;
+  int event_priority_ = -1;  // libevent's own
+  const int process_number_;
   corothread::Scheduler scheduler_{*this};
 
   struct event drain_event_;  // activated by hand: drain in this pass
@@ -165,10 +179,14 @@ class LoopCore final : public corothread::LoopController {
   std::atomic<Posted*> posted_{nullptr};  // newest first
   std::atomic<bool> notified_{false};     // the eventfd is readable, or about to be
   std::atomic<bool> stop_requested_{false};
+  std::atomic<bool> abort_requested_{false};
+  bool aborting_ = false;  // its threads are about to end
+  bool aborted_ = false;   // they have
   bool timer_is_due_ = false;
   bool stopped_ = false;           // a stop was carried out
   bool keeps_base_alive_ = false;  // wake_event_ counts as pending
   int shutdowns_ = 0;              // shutdown()s that are under way
+  int runs_ = 0;                   // run()s that are under way
   int holders_ = 0;
   stacks::IntrusiveList<EndWaiter> end_waiters_;
   stacks::IntrusiveList<LoopClient> clients_;

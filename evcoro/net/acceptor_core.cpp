@@ -64,27 +64,38 @@ AcceptorCore::Outcome AcceptorCore::outcome_of(int error) noexcept {
   }
 }
 
-AcceptorCore::AcceptorCore(LoopCore& loop, int descriptor, ConnectionFactory factory,
+Refusal::Reason AcceptorCore::to_reason(Obstacle obstacle) noexcept {
+  if (obstacle == Obstacle::max_connections) return Refusal::Reason::max_connections;
+  return obstacle == Obstacle::rate ? Refusal::Reason::rate : Refusal::Reason::no_stack;
+}
+
+AcceptorCore::AcceptorCore(LoopCore& loop, Listener listener, ConnectionFactory factory,
                            TcpAcceptor::Options options)
     : TimerNode(on_backed_off),
       loop_(&loop),
-      descriptor_(descriptor),
-      is_tcp_(is_tcp_socket(descriptor)),
+      listener_(std::move(listener)),
+      is_tcp_(is_tcp_socket(listener_.number())),
       factory_(std::move(factory)),
       options_(std::move(options)),
-      stacks_(options_.stacks != nullptr ? *options_.stacks : loop.stacks()) {}
+      stacks_(options_.stacks != nullptr ? *options_.stacks : loop.stacks()),
+      clients_(options_.max_per_address, options_.ipv6_prefix) {}
 
 AcceptorCore::~AcceptorCore() { close(false); }
 
 void AcceptorCore::open() {
   loop_->require_own_process("TcpAcceptor");
-  event_assign(&event_, loop_->base(), descriptor_, EV_READ | EV_PERSIST, on_readable, this);
+  loop_->assign(event_, descriptor(), EV_READ | EV_PERSIST, on_readable, this);
   loop_->add_client(*this);
   loop_->hold();  // until close(), also if this throws
-  loop_->require_room_for(descriptor_);
+  loop_->require_room_for(descriptor());
   if (event_add(&event_, nullptr) != 0)
     throw std::system_error(EINVAL, std::generic_category(), "event_add");
   listening_ = true;
+  if (!stacks_.promise(options_.reserve)) {
+    throw std::system_error(EINVAL, std::generic_category(),
+                            "TcpAcceptor: the reserves exceed the capacity of the pool");
+  }
+  promised_ = set_aside_ = options_.reserve;
 }
 
 // --- states ---
@@ -99,18 +110,40 @@ void AcceptorCore::stop_listening() noexcept {
   if (std::exchange(listening_, false)) event_del(&event_);
 }
 
-void AcceptorCore::pause() noexcept {
+void AcceptorCore::pause(Obstacle obstacle) noexcept {
+  if (obstacle == Obstacle::rate) {
+    // The rate may be changed meanwhile.
+    return wait_until(std::min(options_.accept_rate->ready_at(), Clock::now() + 1s));
+  }
   stop_listening();
   StackWaiter::unlink();
+  waits_for_end_ = obstacle == Obstacle::max_connections;
+  if (waits_for_end_) return pass_stack_on();
   std::exchange(was_told_, false) ? stacks_.wait_again(*this) : stacks_.wait(*this);
 }
 
-void AcceptorCore::back_off() noexcept {
+void AcceptorCore::wait_until(TimePoint time) noexcept {
   stop_listening();
   loop_->scheduler().disarm(*this);
-  loop_->scheduler().arm(*this, Clock::now() + back_off_time);
+  loop_->scheduler().arm(*this, time);
+  pass_stack_on();
+}
+
+void AcceptorCore::back_off() noexcept { wait_until(Clock::now() + back_off_time); }
+
+// A stack that it was told of, if it was, is for others meanwhile.
+void AcceptorCore::pass_stack_on() noexcept {
   was_told_ = false;
-  stacks_.pass_on();  // the stack that it was told of, if it was, is for others meanwhile
+  stacks_.pass_on();
+}
+
+// As many of the pool's stacks are set aside as connections are missing to the reserve.
+void AcceptorCore::settle_reserve() noexcept {
+  const std::size_t wanted = promised_ - std::min(counters_.active, promised_);
+  if (wanted == set_aside_) return;
+  stacks_.restore(set_aside_);
+  stacks_.set_aside(wanted);
+  set_aside_ = wanted;
 }
 
 void AcceptorCore::on_backed_off(corothread::TimerNode& node) noexcept {
@@ -132,17 +165,37 @@ void AcceptorCore::on_readable(evutil_socket_t, short, void* self) noexcept {
   acceptor.accept_some();
 }
 
+void AcceptorCore::give_reserve_up() noexcept {
+  const std::size_t freed = set_aside_;
+  stacks_.withdraw(std::exchange(promised_, 0));
+  settle_reserve();
+  stacks_.pass_on(std::max<std::size_t>(freed, 1));
+}
+
 // --- accepting ---
+
+AcceptorCore::Obstacle AcceptorCore::find_obstacle() noexcept {
+  if (counters_.active >= options_.max_connections) return Obstacle::max_connections;
+  // Who is pending has had his token.
+  const bool is_limited = options_.accept_rate != nullptr && pending_.empty() && !is_draining_;
+  if (is_limited && options_.accept_rate->available() == 0) return Obstacle::rate;
+  const std::error_code no_stack = stacks_.make_ready(set_aside_);
+  if (!no_stack) return Obstacle::none;
+  const bool full = no_stack == std::errc::resource_unavailable_try_again;
+  return full ? Obstacle::no_stack : Obstacle::no_memory;
+}
 
 void AcceptorCore::accept_some() noexcept {
   const auto keep_alive = weak_from_this().lock();
+  waits_for_end_ = false;
   if (is_draining_) take_backlog();
   for (int i = 0; i < accepts_per_event && has_source(); ++i) {
-    const std::error_code no_stack = stacks_.make_ready();
-    const bool full = no_stack == std::errc::resource_unavailable_try_again;
-    if (no_stack && !full) return back_off();  // there is no memory for one
-    if (full && options_.when_full == WhenFull::pause) return pause();
-    const Outcome outcome = accept_one();
+    const Obstacle obstacle = find_obstacle();
+    if (obstacle == Obstacle::no_memory) return back_off();
+    if (obstacle != Obstacle::none && options_.when_full == WhenFull::pause) {
+      return pause(obstacle);
+    }
+    const Outcome outcome = accept_one(obstacle);
     if (outcome == Outcome::accepted) was_told_ = false;  // it had its turn: next come the others
     if (outcome == Outcome::empty) break;
     if (outcome == Outcome::exhausted) return back_off();
@@ -151,8 +204,8 @@ void AcceptorCore::accept_some() noexcept {
   was_told_ = false;
   if (loop_ == nullptr) return;
   stacks_.pass_on();  // if a stack brought us here and is not needed, others may wait for one
-  if (descriptor_ >= 0) return is_draining_ ? back_off() : listen_on();
   if (!pending_.empty()) event_active(&event_, EV_READ, 1);
+  if (descriptor() >= 0) return is_draining_ ? back_off() : listen_on();
   wake_drainer();
 }
 
@@ -163,47 +216,71 @@ AcceptorCore::Outcome AcceptorCore::accept(Pending& next) noexcept {
     pending_.pop_front();
     return Outcome::accepted;
   }
-  return is_draining_ || descriptor_ < 0 ? Outcome::empty : accept_from_kernel(next);
+  return is_draining_ || descriptor() < 0 ? Outcome::empty : accept_from_kernel(next);
 }
 
 AcceptorCore::Outcome AcceptorCore::accept_from_kernel(Pending& next) noexcept {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   auto* const address = reinterpret_cast<sockaddr*>(&storage);
-  next.descriptor = ::accept4(descriptor_, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  next.descriptor = ::accept4(descriptor(), address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (next.descriptor < 0) return outcome_of(errno);
   next.peer = Address{address, size};
   return Outcome::accepted;
 }
 
-AcceptorCore::Outcome AcceptorCore::accept_one() noexcept {
+AcceptorCore::Outcome AcceptorCore::accept_one(Obstacle obstacle) noexcept {
   Pending pending;
+  const bool is_new = pending_.empty();
   const Outcome outcome = accept(pending);
   if (outcome != Outcome::accepted) return outcome;
-  if (stacks_.available() == 0) {
-    refuse(pending);
+  if (obstacle != Obstacle::none) {
+    refuse(pending, to_reason(obstacle));
   } else {
+    if (is_new && options_.accept_rate != nullptr) options_.accept_rate->try_take();
     serve(pending);
   }
   return outcome;
 }
 
-void AcceptorCore::serve(const Pending& pending) noexcept {
-  auto* const state = new (std::nothrow) SocketState(*loop_, pending.descriptor, is_tcp_);
-  if (state == nullptr) {
-    ::close(pending.descriptor);
-    ++counters_.refused;
-    return;
+void AcceptorCore::serve(const Pending& pending) noexcept try {
+  Clients::Slot slot;
+  if (options_.max_per_address == SIZE_MAX || clients_.enter(pending.peer, slot)) {
+    return start(pending, slot);
   }
+  const bool may_wait = options_.when_address_full == WhenFull::pause;
+  if (may_wait && clients_.hold(pending)) return;
+  refuse(pending, Refusal::Reason::max_per_address);
+} catch (const std::bad_alloc&) {
+  drop(pending);
+}
+
+void AcceptorCore::start(const Pending& pending, Clients::Slot& slot) noexcept {
+  auto* const state = SocketState::make(*loop_, pending.descriptor, is_tcp_);
+  if (state == nullptr) return drop(pending);
   Socket socket{*state};  // closes the connection, unless it is handed on
   bool started = false;
   try {
+    set_bandwidth(*state);
     Accepted accepted{pending.descriptor, pending.peer};
-    started = ask_factory(accepted) && start_thread(accepted, std::move(socket));
+    started = ask_factory(accepted) && start_thread(accepted, std::move(socket), slot);
   } catch (...) {
     report("factory");
   }
   ++(started ? counters_.accepted : counters_.refused);
+  const Pending next = slot.leave();  // unless the thread has it
+  if (next.descriptor >= 0) serve_later(next);
+}
+
+void AcceptorCore::set_bandwidth(SocketState& state) const {
+  const auto make_bucket = [](const std::optional<Rate>& rate) {
+    return rate ? std::make_shared<TokenBucket>(*rate) : nullptr;
+  };
+  const Bandwidth own{make_bucket(options_.receive_rate), make_bucket(options_.send_rate)};
+  if (!state.set_bandwidth(Throttle::listener, options_.bandwidth) ||
+      !state.set_bandwidth(Throttle::own, own)) {
+    throw std::bad_alloc{};
+  }
 }
 
 bool AcceptorCore::ask_factory(Accepted& accepted) {
@@ -219,22 +296,38 @@ void AcceptorCore::report(const char* where) noexcept try {
   stacks::report("evcoro: an acceptor's function threw, and there is no memory to say which\n");
 }
 
-bool AcceptorCore::start_thread(Accepted& accepted, Socket socket) {
+bool AcceptorCore::start_thread(Accepted& accepted, Socket socket, Clients::Slot& slot) {
   const SpawnOptions options{.name = accepted.name_.empty() ? options_.name : accepted.name_,
                              .stacks = &stacks_,
                              .where = options_.where};
-  auto thread = loop_->loop().spawn(
-      options, Connection{shared_from_this(), std::move(accepted.handler_), std::move(socket)});
+  auto thread =
+      loop_->loop().spawn(options, Connection{shared_from_this(), std::move(accepted.handler_),
+                                              std::move(socket), std::move(slot)});
   if (!thread) return false;
   thread->detach();
   return true;
 }
 
-void AcceptorCore::refuse(const Pending& pending) noexcept {
+std::uint64_t& AcceptorCore::counter_of(Refusal::Reason reason) noexcept {
+  switch (reason) {
+    case Refusal::Reason::max_connections:
+      return counters_.refused_max_connections;
+    case Refusal::Reason::rate:
+      return counters_.refused_rate;
+    case Refusal::Reason::max_per_address:
+      return counters_.refused_max_per_address;
+    case Refusal::Reason::no_stack:
+      break;
+  }
+  return counters_.refused_no_stack;
+}
+
+void AcceptorCore::refuse(const Pending& pending, Refusal::Reason reason) noexcept {
   ++counters_.refused;
+  ++counter_of(reason);
   try {
     const Counted counted{loop_->callbacks};
-    Refusal refusal{pending.descriptor, pending.peer};
+    Refusal refusal{pending.descriptor, pending.peer, reason};
     if (options_.refuse) options_.refuse(refusal);
   } catch (...) {
     report("refuse");
@@ -251,25 +344,38 @@ void AcceptorCore::give_up(int error) noexcept {
 
 AcceptorCore::Connection::Connection(std::shared_ptr<AcceptorCore> its_acceptor,
                                      std::shared_ptr<const ConnectionHandler> its_handler,
-                                     Socket its_socket) noexcept
+                                     Socket its_socket, Clients::Slot its_slot) noexcept
     : acceptor(std::move(its_acceptor)),
       handler(std::move(its_handler)),
-      socket(std::move(its_socket)) {
+      socket(std::move(its_socket)),
+      slot(std::move(its_slot)) {
   auto& counters = acceptor->counters_;
   counters.peak = std::max(counters.peak, ++counters.active);
+  acceptor->settle_reserve();  // its stack is taken next
 }
 
 AcceptorCore::Connection::~Connection() {
   if (acceptor == nullptr) return;  // moved from
   socket.close();
-  acceptor->connection_ended();
+  acceptor->connection_ended(slot.leave());
 }
 
 // --- the end ---
 
-void AcceptorCore::connection_ended() noexcept {
+// next was held, if there is one: it is its turn.
+void AcceptorCore::connection_ended(const Pending& next) noexcept {
   --counters_.active;
+  settle_reserve();  // its stack is given back next
+  if (next.descriptor >= 0) serve_later(next);
+  if (waits_for_end_) event_active(&event_, EV_READ, 1);
   wake_drainer();
+}
+
+void AcceptorCore::serve_later(const Pending& pending) noexcept try {
+  pending_.push_back(pending);
+  if (!StackWaiter::is_linked()) event_active(&event_, EV_READ, 1);  // else it will be told
+} catch (const std::bad_alloc&) {
+  drop(pending);
 }
 
 void AcceptorCore::wake_drainer() noexcept {
@@ -281,12 +387,12 @@ void AcceptorCore::close(bool serve_backlog) noexcept {
   is_closing_ = true;
   const auto keep_alive = weak_from_this().lock();
   if (loop_->is_foreign()) {  // in a child process all but the descriptor is the parent's
-    ::close(std::exchange(descriptor_, -1));
+    listener_.abandon();
     return;
   }
   if (serve_backlog) {
-    for (std::size_t left = most_waiting(); left > 0 && !stacks_.make_ready(); --left) {
-      const Outcome outcome = accept_one();
+    for (std::size_t left = most_waiting(); left > 0 && find_obstacle() == Obstacle::none; --left) {
+      const Outcome outcome = accept_one(Obstacle::none);
       if (outcome != Outcome::accepted && outcome != Outcome::skipped) break;
     }
   }
@@ -295,31 +401,36 @@ void AcceptorCore::close(bool serve_backlog) noexcept {
   event_del(&event_);  // it may be active
   loop_->scheduler().disarm(*this);
   StackWaiter::unlink();
-  stacks_.pass_on();
+  give_reserve_up();
   wake_drainer();
 }
 
 void AcceptorCore::close_listener() noexcept {
-  if (descriptor_ < 0) return;
+  if (descriptor() < 0) return;
   counters_.refused += waiting_in_kernel();  // it resets them
   listening_ = false;
   event_del(&event_);
-  ::close(std::exchange(descriptor_, -1));
+  listener_.close();
   // From now on it only stands for a stack that is free.
-  event_assign(&event_, loop_->base(), -1, 0, on_readable, this);
+  loop_->assign(event_, -1, 0, on_readable, this);
   loop_->release();
 }
 
+void AcceptorCore::drop(const Pending& pending) noexcept {
+  ++counters_.refused;
+  ::close(pending.descriptor);
+}
+
 void AcceptorCore::drop_pending() noexcept {
-  counters_.refused += pending_.size();
-  for (const Pending& each : pending_) ::close(each.descriptor);
+  for (const Pending& each : pending_) drop(each);
   pending_.clear();
+  while (clients_.held() > 0) drop(clients_.take_held());
 }
 
 // Takes all who wait in the backlog and closes the listener: nobody new is let in, only to be reset
 // when the drain is over. Out of descriptors or memory, it leaves the rest for later.
 void AcceptorCore::take_backlog() noexcept try {
-  if (descriptor_ < 0) return;
+  if (descriptor() < 0) return;
   Outcome outcome = Outcome::accepted;
   for (std::size_t left = most_waiting(); left > 0 && outcome != Outcome::empty; --left) {
     pending_.emplace_back();
@@ -361,22 +472,22 @@ void AcceptorCore::on_loop_gone() noexcept {
 std::size_t AcceptorCore::waiting_in_kernel() const noexcept {
   tcp_info info{};
   socklen_t size = sizeof info;
-  if (!is_tcp_ || descriptor_ < 0) return 0;
+  if (!is_tcp_ || descriptor() < 0) return 0;
   // Of a listener, this is the length of its queue.
-  return ::getsockopt(descriptor_, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_unacked
-                                                                             : 0;
+  return ::getsockopt(descriptor(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_unacked
+                                                                              : 0;
 }
 
 // Where the kernel doesn't say how many wait, accept() will say when there are no more. The limit
 // is for clients who come faster than that.
 std::size_t AcceptorCore::most_waiting() const noexcept {
-  if (is_tcp_ || descriptor_ < 0) return waiting_in_kernel() + pending_.size();
+  if (is_tcp_ || descriptor() < 0) return waiting_in_kernel() + pending_.size();
   return most_of_unknown;
 }
 
 TcpAcceptor::Counters AcceptorCore::counters() const noexcept {
   TcpAcceptor::Counters counters = counters_;
-  counters.waiting = waiting_in_kernel() + pending_.size();
+  counters.waiting = waiting_in_kernel() + pending_.size() + clients_.held();
   return counters;
 }
 

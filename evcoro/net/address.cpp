@@ -12,6 +12,8 @@
 namespace evcoro {
 namespace {
 
+constexpr std::string_view unix_prefix = "unix:";
+
 Errc invalid() noexcept { return Errc::no_address; }
 
 bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
@@ -30,6 +32,15 @@ bool parse_scope(const char* zone, std::uint32_t& scope) noexcept {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
+std::string unix_to_string(const Address& address) {
+  std::string text{unix_prefix};
+  const std::string_view path = address.path();
+  if (path.starts_with('@')) text += "./";  // or it would be read as an abstract name
+  if (address.size() > sizeof(sa_family_t) && path.empty()) text += '@';
+  text += path;
+  return text += address.abstract_name();
+}
+
 }  // namespace
 
 Address::Address(const sockaddr* address, socklen_t size) noexcept {
@@ -41,6 +52,11 @@ Address::Address(const sockaddr* address, socklen_t size) noexcept {
   } else if (address->sa_family == AF_INET6) {
     if (size < sizeof storage_.v6) return;
     std::memcpy(&storage_.v6, address, sizeof storage_.v6);
+  } else if (address->sa_family == AF_UNIX) {
+    // The kernel counts the NUL behind a path that leaves no room for one, too.
+    const auto most = static_cast<socklen_t>(sizeof storage_.local);
+    std::memcpy(&storage_.local, address, std::min(size, most));
+    set_unix_size(std::min(size, most));
   } else {
     storage_.base.sa_family = address->sa_family;
   }
@@ -67,6 +83,7 @@ Address Address::loopback(int family, std::uint16_t port) noexcept {
 }
 
 Result<Address> Address::parse(std::string_view text, std::uint16_t port) noexcept {
+  if (text.starts_with(unix_prefix)) return parse_unix(text.substr(unix_prefix.size()));
   std::string_view host = text;
   const bool bracketed = text.starts_with('[');
   if (bracketed) {
@@ -110,16 +127,18 @@ void Address::set_port(std::uint16_t port) noexcept {
 
 socklen_t Address::size() const noexcept {
   if (family() == AF_INET) return sizeof storage_.v4;
-  return family() == AF_INET6 ? sizeof storage_.v6 : sizeof storage_.base.sa_family;
+  if (family() == AF_INET6) return sizeof storage_.v6;
+  return static_cast<socklen_t>(sizeof storage_.base.sa_family + unix_name().size());
 }
 
 std::string Address::to_string() const {
+  if (family() == AF_UNIX) return unix_to_string(*this);
   char buffer[INET6_ADDRSTRLEN];
   if (family() == AF_INET) {
     ::inet_ntop(AF_INET, &storage_.v4.sin_addr, buffer, sizeof buffer);
     return std::string(buffer) + ":" + std::to_string(port());
   }
-  if (family() != AF_INET6) return "(no IP address)";
+  if (family() != AF_INET6) return "(no address)";
   ::inet_ntop(AF_INET6, &storage_.v6.sin6_addr, buffer, sizeof buffer);
   // Only appended to: of "[" + text, which inserts, g++ 12 warns at -O3.
   std::string text = "[";

@@ -33,7 +33,10 @@ Result<Socket> detail::SocketState::adopt(LoopCore& core, int descriptor) noexce
   if ((flags & O_NONBLOCK) == 0 && ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) {
     return system_error();
   }
-  auto* const state = new (std::nothrow) SocketState(core, descriptor, is_tcp_socket(descriptor));
+  errno = 0;
+  const bool is_tcp = is_tcp_socket(descriptor);
+  const bool is_socket = is_tcp || errno != ENOTSOCK;
+  auto* const state = make(core, descriptor, is_tcp, is_socket);
   if (state == nullptr) return system_error(ENOMEM);
   return Socket{*state};
 }
@@ -54,6 +57,11 @@ void Socket::close() noexcept {
   if (descriptor >= 0) ::close(descriptor);  // Linux has closed it even if EINTR is what it says
 }
 
+void Socket::reset() noexcept {
+  static_cast<void>(set_option(option::linger, std::chrono::seconds{0}));
+  close();
+}
+
 int Socket::release() noexcept {
   if (state_ == nullptr) return -1;
   const int descriptor = state_->give_up();
@@ -67,36 +75,11 @@ void Socket::set_idle_timeout(Timeout timeout) noexcept {
   if (state_ != nullptr) state_->set_idle_timeout(timeout);
 }
 
-std::error_code Socket::set_option(int level, int name, int value) noexcept {
-  if (::setsockopt(native_handle(), level, name, &value, sizeof value) != 0)
-    return detail::system_error();
-  return {};
+std::error_code Socket::set_bandwidth(const Bandwidth& bandwidth) noexcept {
+  if (state_ == nullptr) return detail::system_error(EBADF);
+  const bool is_set = state_->set_bandwidth(detail::Throttle::own, bandwidth);
+  return is_set ? std::error_code{} : detail::system_error(ENOMEM);
 }
-
-Result<int> Socket::option(int level, int name) const noexcept {
-  int value = 0;
-  socklen_t size = sizeof value;
-  if (::getsockopt(native_handle(), level, name, &value, &size) != 0) return detail::system_error();
-  return value;
-}
-
-namespace {
-
-using AddressCall = int (*)(int, sockaddr*, socklen_t*);
-
-Address address_by(AddressCall call, int descriptor) noexcept {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  auto* const address = reinterpret_cast<sockaddr*>(&storage);
-  return call(descriptor, address, &size) == 0 ? Address{address, size} : Address{};
-}
-
-}  // namespace
-
-Address Socket::local_address() const noexcept {
-  return address_by(::getsockname, native_handle());
-}
-Address Socket::peer_address() const noexcept { return address_by(::getpeername, native_handle()); }
 
 Result<Socket> connect(const Address& address, Timeout timeout) noexcept {
   Result<Socket> socket = Socket::open(address.family());

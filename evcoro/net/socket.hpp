@@ -16,7 +16,8 @@
 // Blocking calls fail with: timed_out at their deadline or the socket's idle timeout, after which
 // the socket is as usable as before; operation_canceled when the thread is cancelled or the socket
 // closed meanwhile; Errc::not_in_a_thread, wrong_loop, second_reader, second_writer,
-// mixed_registration; and what the system call says. SIGPIPE is never raised.
+// mixed_registration; and what the system call says. SIGPIPE is never raised. Its options, and the
+// addresses of its ends, are in socket_option.hpp.
 //
 // Urgent data (MSG_OOB, RFC 6093) of the peer stops a read short of the mark; what comes behind it
 // may then be seen only with the next byte that arrives, or by the next call after a deadline.
@@ -26,13 +27,17 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include <evcoro/error.hpp>
+#include <evcoro/io/io_result.hpp>
 #include <evcoro/net/address.hpp>
+#include <evcoro/net/socket_option.hpp>
+#include <evcoro/net/token_bucket.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
@@ -46,16 +51,7 @@ class AcceptorCore;
 class SocketState;
 }  // namespace detail
 
-// IoResult is how many bytes were transferred, and why not more: both at once, since a send can
-// fail half way. End of file is no error: recv() then returns a count of 0.
-struct [[nodiscard]] IoResult {
-  std::size_t count = 0;
-  std::error_code error = {};
-
-  explicit operator bool() const noexcept { return !error; }
-};
-
-class EVCORO_API Socket {
+class EVCORO_API Socket : public SocketOptions<Socket> {
  public:
   enum class Shutdown { read = SHUT_RD, write = SHUT_WR, both = SHUT_RDWR };
 
@@ -67,9 +63,9 @@ class EVCORO_API Socket {
   static Result<Socket> open(int family) noexcept;
   static Result<Socket> open(Loop& loop, int family) noexcept;
 
-  // adopt() takes over a stream socket, and makes it non-blocking; its options stay as they are
-  // (TCP_NODELAY, too). The descriptor is the Socket's then, also if adopt() fails (it is closed).
-  // It must have no level-triggered event in the loop's base.
+  // adopt() takes over a stream socket (or a pipe), and makes it non-blocking; its options stay as
+  // they are (TCP_NODELAY, too). The descriptor is the Socket's then, also if adopt() fails (it is
+  // closed). It must have no level-triggered event in the loop's base.
   static Result<Socket> adopt(Loop& loop, int descriptor) noexcept;
 
   Socket(Socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -105,12 +101,54 @@ class EVCORO_API Socket {
     return send(std::as_bytes(std::span{text}), timeout, flags);
   }
 
+  // These are for data in several buffers, which are filled, or sent, one after the other; see
+  // readv(2). recv_vector() is recv(), and fills at most 16 of them at once, empty ones not
+  // counted; send_vector() is send(), of all of them.
+  IoResult recv_vector(std::span<const std::span<std::byte>> buffers, Timeout timeout = {},
+                       int flags = 0) noexcept;
+  IoResult send_vector(std::span<const std::span<const std::byte>> buffers, Timeout timeout = {},
+                       int flags = 0) noexcept;
+
+  // peek() is recv(), but leaves the data there: the next call begins with it.
+  IoResult peek(std::span<std::byte> buffer, Timeout timeout = {}) noexcept {
+    return recv(buffer, timeout, MSG_PEEK);
+  }
+
+  // send_file() sends count bytes of a file, from offset on; see sendfile(2). The file's own
+  // position stays. Errc::file_too_short if there are fewer. What is not in the page cache is read
+  // while the OS thread waits.
+  IoResult send_file(int file, std::uint64_t offset, std::size_t count,
+                     Timeout timeout = {}) noexcept;
+
+  // send_descriptors() sends data, of at least a byte (else invalid_argument), and with its first
+  // byte duplicates of up to 253 descriptors, over a UNIX socket; see SCM_RIGHTS in unix(7). They
+  // stay the caller's.
+  IoResult send_descriptors(std::span<const std::byte> data, std::span<const int> descriptors,
+                            Timeout timeout = {}) noexcept;
+
+  // recv_descriptors() is recv(), and takes the descriptors that came with the data; they are the
+  // caller's then, and closed by exec. If they are more than there is room for, all are closed: the
+  // error is Errc::descriptors_lost, and the count that of the data. (recv() drops descriptors.)
+  struct [[nodiscard]] WithDescriptors {
+    std::size_t count = 0;  // bytes
+    std::size_t descriptor_count = 0;
+    std::error_code error = {};
+
+    explicit operator bool() const noexcept { return !error; }
+  };
+  WithDescriptors recv_descriptors(std::span<std::byte> buffer, std::span<int> descriptors,
+                                   Timeout timeout = {}) noexcept;
+
   // shutdown() ends one direction or both; see shutdown(2).
   std::error_code shutdown(Shutdown how) noexcept;
 
   // close() closes the descriptor. Threads that wait for the socket return operation_canceled.
   // Closing an empty handle does nothing.
   void close() noexcept;
+
+  // reset() closes a TCP connection with a reset (RST), at once: what was not sent yet is dropped,
+  // and the peer's calls fail with connection_reset. Of other sockets it is close().
+  void reset() noexcept;
 
   // release() takes the descriptor out of the loop and gives it to the caller, non-blocking as it
   // is; threads that wait return operation_canceled. -1 from an empty handle.
@@ -126,13 +164,12 @@ class EVCORO_API Socket {
   // with timed_out. never turns it off. Threads that wait already do so by the new limit.
   void set_idle_timeout(Timeout timeout) noexcept;
 
-  // set_option() and option() are setsockopt(2) and getsockopt(2) for options that are an int.
-  std::error_code set_option(int level, int name, int value) noexcept;
-  Result<int> option(int level, int name) const noexcept;
-
-  // The two ends of the connection; an Address of no family if there is none.
-  Address local_address() const noexcept;
-  Address peer_address() const noexcept;
+  // set_bandwidth() throttles the socket, beside what its listener and its loop say (see
+  // AcceptorOptions and Loop): its calls transfer as many bytes at a time as there are tokens, and
+  // wait for them; that isn't idle time. A deadline or cancellation ends such a wait, too. Peeking
+  // takes no tokens. Threads that wait go on by the new limits; no buckets, no limit. Errors:
+  // not_enough_memory.
+  std::error_code set_bandwidth(const Bandwidth& bandwidth) noexcept;
 
  private:
   friend class detail::AcceptorCore;
@@ -144,6 +181,23 @@ class EVCORO_API Socket {
 
 // connect() opens a socket in the calling thread's loop and connects it.
 EVCORO_API Result<Socket> connect(const Address& address, Timeout timeout = {}) noexcept;
+
+// socketpair() is two UNIX sockets that are connected with each other; pipe() one that can be
+// received from only, and one that can be sent to only: a pipe(2). Both are in the calling thread's
+// loop, or the one given. Flags, and all that is about sockets, fail on a pipe with not_a_socket.
+// Socket::adopt() takes pipes, FIFOs and terminals, too.
+struct SocketPair {
+  Socket one;
+  Socket other;
+};
+struct Pipe {
+  Socket reader;
+  Socket writer;
+};
+EVCORO_API Result<SocketPair> socketpair() noexcept;
+EVCORO_API Result<SocketPair> socketpair(Loop& loop) noexcept;
+EVCORO_API Result<Pipe> pipe() noexcept;
+EVCORO_API Result<Pipe> pipe(Loop& loop) noexcept;
 
 // as_bytes() is what text looks like to send().
 inline std::span<const std::byte> as_bytes(std::string_view text) noexcept {

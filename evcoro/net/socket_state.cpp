@@ -1,12 +1,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include <evcoro/detail/sigpipe.hpp>
 #include <evcoro/detail/socket_libevent.hpp>
 
 namespace evcoro::detail {
@@ -15,11 +18,17 @@ namespace {
 // A thread that never has to wait lets the loop poll after so many operations on one socket.
 constexpr int longest_streak = 128;
 
-bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
+// sendfile(2) is asked for this much at a time: other threads run between.
+constexpr std::size_t most_of_a_file = 1 << 20;
 
-// The kernel reports the loss of a connection once, to whoever asks first.
-bool is_loss(int error) noexcept {
-  return error == ECONNRESET || error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH;
+// Flags that mean nothing on a pipe. Others are refused, as the kernel refuses all calls that have
+// any.
+constexpr int harmless_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL | MSG_MORE;
+
+bool refuses(int flags) noexcept {
+  if ((flags & ~harmless_flags) == 0) return false;
+  errno = ENOTSOCK;
+  return true;
 }
 
 }  // namespace
@@ -31,8 +40,29 @@ bool is_tcp_socket(int descriptor) noexcept {
          protocol == IPPROTO_TCP;
 }
 
-SocketState::SocketState(LoopCore& core, int descriptor, bool is_tcp) noexcept
-    : Descriptor(core, descriptor), is_tcp_(is_tcp) {}
+SocketState::SocketState(LoopCore& core, int descriptor, bool is_tcp, bool is_socket) noexcept
+    : Descriptor(core, descriptor), is_tcp_(is_tcp), is_socket_(is_socket) {}
+
+SocketState* SocketState::make(LoopCore& core, int descriptor, bool is_tcp,
+                               bool is_socket) noexcept {
+  auto* const state = new (std::nothrow) SocketState(core, descriptor, is_tcp, is_socket);
+  if (state == nullptr || state->set_bandwidth(Throttle::loop, core.bandwidth)) return state;
+  state->give_up();
+  state->drop();
+  return nullptr;
+}
+
+bool SocketState::set_bandwidth(Throttle::Level level, const Bandwidth& bandwidth) noexcept {
+  if (throttle_ == nullptr) {
+    if (!bandwidth) return true;
+    throttle_.reset(new (std::nothrow) Throttle);
+    if (throttle_ == nullptr) return false;
+  }
+  throttle_->set(level, bandwidth);
+  if (throttle_->is_empty()) throttle_ = nullptr;
+  wake_waiters();  // they go on by the new limits
+  return true;
+}
 
 // --- waiting ---
 
@@ -65,6 +95,15 @@ void SocketState::set_idle_timeout(Timeout timeout) noexcept {
                                     : std::max<std::chrono::nanoseconds>(
                                           deadline - last_progress_, std::chrono::nanoseconds{1});
   wake_waiters();  // they go on to wait by the new one
+}
+
+// Takes tokens for up to most bytes. Time that goes by meanwhile isn't the peer's: it doesn't count
+// as idle.
+std::error_code SocketState::take(Allowance& allowance, std::size_t most,
+                                  Patience& patience) noexcept {
+  const std::error_code error = allowance.take(*this, most, patience);
+  if (idle_timeout_.count() != 0) last_progress_ = Clock::now();
+  return error;
 }
 
 // --- connect ---
@@ -109,6 +148,8 @@ std::ptrdiff_t SocketState::receive_once(std::span<std::byte> buffer, int flags,
                                          Left& left) noexcept {
   left = Left::unknown;
   if (knows_inq_ && flags == 0) return receive_with_inq(buffer, left);
+  if (!is_socket_) [[unlikely]]
+    return refuses(flags) ? -1 : ::read(number(), buffer.data(), buffer.size());
   const std::ptrdiff_t count = ::recv(number(), buffer.data(), buffer.size(), flags);
   const bool is_short = count > 0 && static_cast<std::size_t>(count) < buffer.size();
   if (is_short && flags == 0) left = Left::nothing;
@@ -129,30 +170,6 @@ void SocketState::note_vain_attempt() noexcept {
   just_filled_ = false;
 }
 
-IoResult SocketState::receive_some(std::span<std::byte> buffer, Patience& patience,
-                                   int flags) noexcept {
-  while (number() >= 0) {
-    if (may_read || !patience.may_wait()) {
-      Left left;
-      const std::ptrdiff_t count = receive_once(buffer, flags, left);
-      if (count == 0 && loss_ != 0) return {0, system_error(loss_)};
-      if (count >= 0) {
-        note_received(left);
-        note_progress();
-        return {static_cast<std::size_t>(count)};
-      }
-      if (errno == EINTR) continue;
-      if (!would_block(errno)) return {0, system_error()};
-      note_vain_attempt();
-    }
-    if (const auto error = wait(Direction::read, patience, "recv")) {
-      may_read = true;  // the next call asks: what is behind urgent data makes no event
-      return {0, error};
-    }
-  }
-  return {0, to_error(corothread::Wake::cancelled)};  // closed while this thread was away
-}
-
 IoResult SocketState::receive(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept {
   if (const auto error = admit(Direction::read)) return {0, error};
   if (buffer.empty()) return {};
@@ -161,7 +178,10 @@ IoResult SocketState::receive(std::span<std::byte> buffer, Timeout timeout, int 
   }
   const Hold hold{*this};
   Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
-  return receive_some(buffer, patience, flags);
+  const auto attempt = [&](Left& left, std::size_t most) {
+    return receive_once(buffer.first(most), flags, left);
+  };
+  return receive_some(buffer.size(), attempt, patience, (flags & MSG_PEEK) == 0);
 }
 
 IoResult SocketState::receive_all(std::span<std::byte> buffer, Timeout timeout,
@@ -171,7 +191,11 @@ IoResult SocketState::receive_all(std::span<std::byte> buffer, Timeout timeout,
   Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
   IoResult total;
   while (total.count < buffer.size()) {
-    const IoResult some = receive_some(buffer.subspan(total.count), patience, flags);
+    const auto rest = buffer.subspan(total.count);
+    const auto attempt = [&](Left& left, std::size_t most) {
+      return receive_once(rest.first(most), flags, left);
+    };
+    const IoResult some = receive_some(rest.size(), attempt, patience);
     total.count += some.count;
     total.error = some.error;
     if (some.error || some.count == 0) break;
@@ -192,27 +216,120 @@ IoResult SocketState::send(std::span<const std::byte> data, Timeout timeout, int
   if (const auto error = admit(Direction::write)) return {0, error};
   const Hold hold{*this};
   Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
-  IoResult total;
-  while (total.count < data.size()) {
-    if (number() < 0) return {total.count, to_error(corothread::Wake::cancelled)};
-    if (may_write || !patience.may_wait()) {
-      const auto rest = data.subspan(total.count);
-      const std::ptrdiff_t count = ::send(number(), rest.data(), rest.size(), flags | MSG_NOSIGNAL);
-      if (count >= 0) {
-        total.count += static_cast<std::size_t>(count);
-        note_sent();
-        continue;
-      }
-      if (errno == EINTR) continue;
-      if (!would_block(errno)) {
-        if (is_loss(errno)) loss_ = errno;
-        return {total.count, system_error()};
-      }
-      may_write = false;
+  const auto attempt = [&](std::size_t sent, std::size_t most) -> std::ptrdiff_t {
+    const auto rest = data.subspan(sent, most);
+    if (is_socket_) [[likely]]
+      return ::send(number(), rest.data(), rest.size(), flags | MSG_NOSIGNAL);
+    if (refuses(flags)) return -1;
+    const SigpipeGuard guard;
+    return ::write(number(), rest.data(), rest.size());
+  };
+  return send_all(data.size(), attempt, patience);
+}
+
+// --- files, and several buffers ---
+
+IoResult SocketState::send_file(int file, std::uint64_t offset, std::size_t count,
+                                Timeout timeout) noexcept {
+  const auto attempt = [&](std::size_t sent, std::size_t most) {
+    auto position = static_cast<off_t>(offset + sent);
+    const SigpipeGuard guard;
+    return ::sendfile(number(), file, &position, std::min(most, most_of_a_file));
+  };
+  IoResult out = send_by(count, attempt, timeout);
+  if (!out.error && out.count < count) out.error = Errc::file_too_short;
+  return out;
+}
+
+namespace {
+
+// Vectors is a window on several buffers, as the system calls want them.
+class Vectors {
+ public:
+  // Those behind the first skipped bytes, as many as fit, of at most most bytes together, empty
+  // ones left out.
+  template <class Buffers>
+  explicit Vectors(const Buffers& buffers, std::size_t skipped = 0,
+                   std::size_t most = SIZE_MAX) noexcept {
+    for (const auto& each : buffers) {
+      if (count_ == std::size(vectors_) || size_ == most) break;
+      const std::size_t skip = std::min(skipped, each.size());
+      skipped -= skip;
+      if (each.size() == skip) continue;
+      void* const begin = const_cast<std::byte*>(each.data() + skip);
+      const std::size_t size = std::min(each.size() - skip, most - size_);
+      vectors_[count_++] = {begin, size};
+      size_ += size;
     }
-    if (const auto error = wait(Direction::write, patience, "send")) return {total.count, error};
   }
-  return total;
+
+  std::span<iovec> get() noexcept { return {vectors_, count_}; }
+  std::size_t size() const noexcept { return size_; }  // in bytes
+
+ private:
+  iovec vectors_[16];
+  std::size_t count_ = 0;
+  std::size_t size_ = 0;
+};
+
+msghdr message_of(std::span<iovec> vectors) noexcept {
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = vectors.size();
+  return message;
+}
+
+}  // namespace
+
+std::ptrdiff_t SocketState::receive_vectors(std::span<iovec> vectors, int flags) noexcept {
+  if (is_socket_) {
+    msghdr message = message_of(vectors);
+    return ::recvmsg(number(), &message, flags);
+  }
+  if (refuses(flags)) return -1;
+  return ::readv(number(), vectors.data(), static_cast<int>(vectors.size()));
+}
+
+std::ptrdiff_t SocketState::send_vectors(std::span<iovec> vectors, int flags) noexcept {
+  if (is_socket_) {
+    const msghdr message = message_of(vectors);
+    return ::sendmsg(number(), &message, flags | MSG_NOSIGNAL);
+  }
+  if (refuses(flags)) return -1;
+  const SigpipeGuard guard;
+  return ::writev(number(), vectors.data(), static_cast<int>(vectors.size()));
+}
+
+IoResult SocketState::receive(std::span<const std::span<std::byte>> buffers, Timeout timeout,
+                              int flags) noexcept {
+  if (const auto error = admit(Direction::read)) return {0, error};
+  const std::size_t size = Vectors{buffers}.size();
+  if (size == 0) return {};
+  if ((flags & MSG_WAITALL) != 0) return {0, system_error(EINVAL)};
+  const Hold hold{*this};
+  Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
+  const auto attempt = [&](Left& left, std::size_t most) {
+    Vectors vectors{buffers, 0, most};
+    const std::ptrdiff_t count = receive_vectors(vectors.get(), flags);
+    const bool is_short = count > 0 && static_cast<std::size_t>(count) < vectors.size();
+    if (is_short && flags == 0) left = Left::nothing;
+    return count;
+  };
+  return receive_some(size, attempt, patience, (flags & MSG_PEEK) == 0);
+}
+
+IoResult SocketState::send(std::span<const std::span<const std::byte>> buffers, Timeout timeout,
+                           int flags) noexcept {
+  if (const auto error = admit(Direction::write)) return {0, error};
+  std::size_t size = 0;
+  for (const auto& each : buffers) size += each.size();
+  const Hold hold{*this};
+  Patience patience{(flags & MSG_DONTWAIT) != 0 ? no_wait : timeout};
+  const auto attempt = [&](std::size_t sent, std::size_t most) {
+    Vectors vectors{buffers, sent, most};
+    return send_vectors(vectors.get(), flags);
+  };
+  return send_all(size, attempt, patience);
 }
 
 }  // namespace evcoro::detail
@@ -248,6 +365,23 @@ std::error_code Socket::connect(const sockaddr* address, socklen_t size, Timeout
 [[gnu::flatten]] IoResult Socket::send(std::span<const std::byte> data, Timeout timeout,
                                        int flags) noexcept {
   return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->send(data, timeout, flags);
+}
+
+IoResult Socket::recv_vector(std::span<const std::span<std::byte>> buffers, Timeout timeout,
+                             int flags) noexcept {
+  if (state_ == nullptr) return {0, bad_descriptor};
+  return state_->receive(buffers, timeout, flags);
+}
+
+IoResult Socket::send_vector(std::span<const std::span<const std::byte>> buffers, Timeout timeout,
+                             int flags) noexcept {
+  return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->send(buffers, timeout, flags);
+}
+
+IoResult Socket::send_file(int file, std::uint64_t offset, std::size_t count,
+                           Timeout timeout) noexcept {
+  if (state_ == nullptr) return {0, bad_descriptor};
+  return state_->send_file(file, offset, count, timeout);
 }
 
 }  // namespace evcoro

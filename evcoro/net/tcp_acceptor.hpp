@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -29,6 +30,7 @@
 #include <corothread/identity.hpp>
 #include <evcoro/net/address.hpp>
 #include <evcoro/net/socket.hpp>
+#include <evcoro/net/token_bucket.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
 #include <stacks/stack_pool.hpp>
@@ -39,7 +41,8 @@ class Loop;
 
 namespace detail {
 class AcceptorCore;
-}
+class Listener;
+}  // namespace detail
 
 // ConnectionHandler is what a connection's thread runs. The socket is closed after it.
 using ConnectionHandler = std::function<void(Socket& socket)>;
@@ -78,9 +81,18 @@ using ConnectionFactory = std::function<int(Accepted& accepted)>;
 // Refusal is a connection that is turned away, as the callback sees it.
 class EVCORO_API Refusal {
  public:
-  Refusal(int descriptor, const Address& peer) noexcept : descriptor_(descriptor), peer_(peer) {}
+  enum class Reason {
+    no_stack,
+    max_connections,
+    rate,  // of new connections
+    max_per_address,
+  };
+
+  Refusal(int descriptor, const Address& peer, Reason reason) noexcept
+      : descriptor_(descriptor), peer_(peer), reason_(reason) {}
 
   const Address& peer_address() const noexcept { return peer_; }
+  Reason reason() const noexcept { return reason_; }
 
   // write() sends text as far as the socket's buffer takes it without waiting. Returns how much.
   std::size_t write(std::string_view text) noexcept;
@@ -88,13 +100,18 @@ class EVCORO_API Refusal {
  private:
   int descriptor_;
   const Address& peer_;
+  Reason reason_;
 };
 
-// WhenFull says what happens to clients when no stack is left.
+// WhenFull says what happens to clients when no stack is left, or another limit is reached.
 enum class WhenFull {
-  pause,   // stop listening until a stack is free: clients wait in the backlog, and nobody is lost
+  pause,   // stop listening until it goes on: clients wait in the backlog, and nobody is lost
   reject,  // accept and close; Options::refuse may write a refusal before
 };
+
+// V6Only is IPV6_V6ONLY (ipv6(7)) of a listener for IPv6: off makes it a dual stack, whose IPv4
+// clients have addresses such as ::ffff:1.2.3.4.
+enum class V6Only { system, off, on };  // system: net.ipv6.bindv6only
 
 // AcceptorOptions are TcpAcceptor::Options; outside it, so that they can be a default argument
 // there.
@@ -107,6 +124,28 @@ struct AcceptorOptions {
   std::function<void(Refusal&)> refuse =
       {};                               // with reject: called outside any thread, must not block
   stacks::StackPool* stacks = nullptr;  // another pool than the loop's; it outlives the connections
+  V6Only v6_only = V6Only::system;
+
+  // Connections at once: how many there may be, and for how many stacks are set aside as long as
+  // the acceptor is open, so that neither other acceptors on the pool nor anybody else takes them.
+  std::size_t max_connections = SIZE_MAX;
+  std::size_t reserve = 0;
+
+  // New connections: a token each. The bucket may be shared with other acceptors.
+  std::shared_ptr<TokenBucket> accept_rate = {};
+
+  // Connections at once of a client's IP address; of IPv6 its first ipv6_prefix bits count (64 is
+  // what one customer has). With pause, a connection beyond that is accepted, and held without a
+  // thread until one of its address ends; as many may be held of an address as may run, others are
+  // turned away.
+  std::size_t max_per_address = SIZE_MAX;
+  WhenFull when_address_full = WhenFull::reject;
+  int ipv6_prefix = 128;
+
+  // What all connections transfer together, and each of them, see Socket::set_bandwidth().
+  Bandwidth bandwidth = {};
+  std::optional<Rate> receive_rate = {};
+  std::optional<Rate> send_rate = {};
   corothread::SourceLocation where = corothread::SourceLocation::current();
 };
 
@@ -117,17 +156,25 @@ class EVCORO_API TcpAcceptor {
 
   struct Counters {
     std::uint64_t accepted = 0;  // connections that got a thread
-    std::uint64_t refused = 0;   // turned away: no stack (with reject), by the factory, no memory,
-                                 // or still waiting when the acceptor closed, as far as the kernel
-                                 // says how many those are (of TCP it does)
-    std::size_t waiting = 0;     // in the kernel's backlog now (0 if it doesn't say), or drained
-    std::size_t active = 0;      // have a thread now
-    std::size_t peak = 0;        // most that were active at once
+    std::uint64_t refused = 0;  // turned away: by a limit (with reject), by the factory, no memory,
+                                // or still waiting when the acceptor closed, as far as the kernel
+                                // says how many those are (of TCP it does)
+    std::size_t waiting = 0;  // in the kernel's backlog now (0 if it doesn't say), drained or held
+    std::size_t active = 0;   // have a thread now
+    std::size_t peak = 0;     // most that were active at once
+
+    // Of those that were refused, by reason:
+    std::uint64_t refused_no_stack = 0;
+    std::uint64_t refused_max_connections = 0;
+    std::uint64_t refused_rate = 0;
+    std::uint64_t refused_max_per_address = 0;
   };
 
   // Listens on address (port 0: the kernel chooses, see local_address()), with SO_REUSEADDR and,
-  // for the connections, TCP_NODELAY. handler is a ConnectionHandler or a ConnectionFactory, or
-  // callable as one. Throws std::system_error whose what() names the address.
+  // for the connections, TCP_NODELAY. At the path of a UNIX socket, the file of one on which nobody
+  // listens any more is removed before, and its own in the end (as long as it is that). handler is
+  // a ConnectionHandler or a ConnectionFactory, or callable as one. Throws std::system_error whose
+  // what() names the address; invalid_argument if the pool has no stacks for a reserve.
   template <class Handler>
   TcpAcceptor(Loop& loop, const Address& address, Handler&& handler, Options options = {})
       : TcpAcceptor(loop, address, to_factory(std::forward<Handler>(handler)), std::move(options),
@@ -164,6 +211,9 @@ class EVCORO_API TcpAcceptor {
   struct Tag {};
   TcpAcceptor(Loop& loop, const Address& address, ConnectionFactory factory, Options options, Tag);
   TcpAcceptor(Loop& loop, int descriptor, ConnectionFactory factory, Options options, Tag);
+  static std::shared_ptr<detail::AcceptorCore> make_core(Loop& loop, detail::Listener listener,
+                                                         ConnectionFactory factory,
+                                                         Options options);
 
   template <class Handler>
   static ConnectionFactory to_factory(Handler&& handler) {

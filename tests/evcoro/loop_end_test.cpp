@@ -62,7 +62,7 @@ TEST_CASE("a loop destroyed with threads that do not stop terminates") {
   REQUIRE(waits.signal == SIGABRT);
   REQUIRE_THAT(waits.output, support::contains("this thread does not stop: 'stubborn' (id ") &&
                                  support::contains("spawned at ") &&
-                                 support::contains("parked sleep") &&
+                                 support::contains(" s: sleep") &&
                                  support::contains("call Loop::shutdown() before"));
   const support::Ended yields = destroy([] {
     while (true) (void)this_thread::yield();

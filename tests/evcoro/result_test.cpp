@@ -14,9 +14,11 @@ using namespace evcoro;
 namespace {
 
 constexpr Errc all_errors[] = {
-    Errc::not_in_a_thread,    Errc::wrong_loop, Errc::second_reader,      Errc::second_writer,
-    Errc::mixed_registration, Errc::no_loop,    Errc::loop_shutting_down, Errc::not_the_owner,
-    Errc::parents_loop,       Errc::no_address};
+    Errc::not_in_a_thread,    Errc::wrong_loop,         Errc::second_reader,
+    Errc::second_writer,      Errc::mixed_registration, Errc::no_loop,
+    Errc::loop_shutting_down, Errc::not_the_owner,      Errc::parents_loop,
+    Errc::no_address,         Errc::second_waiter,      Errc::not_pollable,
+    Errc::end_of_file,        Errc::unexpected_end,     Errc::too_long};
 
 }  // namespace
 
@@ -127,5 +129,10 @@ TEST_CASE("errors of ours compare with those of the standard") {
   REQUIRE(is(Errc::no_loop, std::errc::no_such_device_or_address));
   REQUIRE(is(Errc::parents_loop, std::errc::no_child_process));
   REQUIRE(is(Errc::no_address, std::errc::invalid_argument));
+  REQUIRE(is(Errc::second_waiter, std::errc::device_or_resource_busy));
+  REQUIRE(is(Errc::not_pollable, std::errc::operation_not_permitted));
+  REQUIRE(is(Errc::end_of_file, std::errc::no_message_available));
+  REQUIRE(is(Errc::unexpected_end, std::errc::bad_message));
+  REQUIRE(is(Errc::too_long, std::errc::message_size));
   REQUIRE(!is(Errc::wrong_loop, std::errc::timed_out));
 }

@@ -47,6 +47,15 @@ inline void call_in(event_base* base, std::chrono::milliseconds delay,
                   &time);
 }
 
+// call_when() has base call function once, as soon as condition() holds. Neither must throw.
+inline void call_when(event_base* base, std::function<bool()> condition,
+                      std::function<void()> function) {
+  call_in(base, std::chrono::milliseconds{1}, [=]() mutable {
+    if (condition()) return function();
+    call_when(base, std::move(condition), std::move(function));
+  });
+}
+
 // count_events() counts the events that keep base from running out of work.
 inline int count_events(event_base* base) {
   return event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE);
@@ -83,6 +92,10 @@ class Application {
 
   void call_in(std::chrono::milliseconds delay, std::function<void()> function) {
     support::call_in(base.get(), delay, std::move(function));
+  }
+
+  void call_when(std::function<bool()> condition, std::function<void()> function) {
+    support::call_when(base.get(), std::move(condition), std::move(function));
   }
 
   void dispatch() { REQUIRE(event_base_dispatch(base.get()) >= 0); }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -94,6 +95,12 @@ class RawSocket {
     if (count < 0) throw_errno("recv");
     text.resize(static_cast<std::size_t>(count));
     return text;
+  }
+
+  // is_readable() says whether recv() would return at once.
+  bool is_readable() const noexcept {
+    pollfd event{.fd = descriptor_, .events = POLLIN, .revents = 0};
+    return ::poll(&event, 1, 0) > 0;
   }
 
   // recv_all() receives size bytes, fewer only at the end of file.

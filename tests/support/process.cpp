@@ -6,6 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+extern "C" {  // which glibc 2.36 leaves out
+#include <sys/pidfd.h>
+}
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -33,7 +37,7 @@ Ended in_child(const std::function<void()>& body) {
     ::dup2(ends[1], STDERR_FILENO);
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    for (const int signal : {SIGSEGV, SIGABRT, SIGBUS})
+    for (const int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGTERM})
       std::signal(signal, SIG_DFL);  // not the framework's
     body();
     std::fflush(nullptr);
@@ -62,6 +66,12 @@ void skip(const char* reason) {
   std::printf("SKIPPED: %s\n", reason);
   std::fflush(nullptr);
   ::_exit(skipped_status);
+}
+
+void skip_without_pidfd() {
+  const int self = ::pidfd_open(::getpid(), 0);
+  if (self < 0 && errno == ENOSYS) skip("Valgrind 3.19 has no pidfd_open(2)");
+  if (self >= 0) ::close(self);
 }
 
 bool running_on_valgrind() { return RUNNING_ON_VALGRIND != 0; }

@@ -30,6 +30,9 @@ bool died_of_a_fault(const Ended& ended);
 inline constexpr int skipped_status = 77;
 [[noreturn]] void skip(const char* reason);
 
+// skip_without_pidfd() skips the test where children can't be waited for.
+void skip_without_pidfd();
+
 // running_on_valgrind(), under_sanitizer(), under_emulator(): for tests whose limits depend on it.
 bool running_on_valgrind();
 bool under_emulator();   // qemu-user, as the preset aarch64 says by EVCORO_EMULATED

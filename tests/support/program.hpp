@@ -132,7 +132,8 @@ class Program {
   // The command that programs run under, like the tests.
   static Arguments launcher() {
     Arguments words;
-    std::istringstream list{EVCORO_TEST_LAUNCHER};
+    const char* const command = std::getenv("EVCORO_TEST_LAUNCHER");
+    std::istringstream list{command == nullptr ? "" : command};
     for (std::string word; list >> word;) words.push_back(word);
     return words;
   }

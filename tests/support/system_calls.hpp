@@ -33,10 +33,10 @@ struct Call {
 };
 
 struct SystemCalls {
-  Call accept;   // accept4
-  Call connect;  // what fails goes on all the same
-  Call receive;  // recv and recvmsg
-  Call send;
+  Call accept;      // accept4
+  Call connect;     // what fails goes on all the same
+  Call receive;     // recv, recvfrom, recvmsg, recvmmsg
+  Call send;        // send, sendto, sendmsg, sendmmsg
   Call set_option;  // setsockopt
   Call control;     // epoll_ctl
 };

@@ -105,7 +105,7 @@ TEST_CASE_C(address_misuse, "other families and NULL are errors") {
   REQUIRE_ERRNO(IPADDRESS_family(NULL) == -1, EINVAL);
   REQUIRE_ERRNO(SOCKADDR_init(NULL, &address, 1) == -1, EINVAL);
   REQUIRE_ERRNO(SOCKADDR_init(&saddr, NULL, 1) == -1, EINVAL);
-  address.family = AF_UNIX;
+  address.family = AF_UNIX;  // it has no port
   REQUIRE_ERRNO(SOCKADDR_init(&saddr, &address, 1) == -1, EAFNOSUPPORT);
   REQUIRE_ERRNO(IPADDRESS_to_string(&address) == NULL, EAFNOSUPPORT);
   REQUIRE_ERRNO(SOCKADDR_saddr(NULL) == NULL, EINVAL);
@@ -116,4 +116,59 @@ TEST_CASE_C(address_misuse, "other families and NULL are errors") {
   REQUIRE_ERRNO(SOCKADDR_length(&saddr) == 0, EAFNOSUPPORT);
   REQUIRE_ERRNO(SOCKADDR_to_string(NULL) == NULL, EINVAL);
   REQUIRE_ERRNO(SOCKADDR_to_string(&saddr) == NULL, EAFNOSUPPORT);
+}
+
+// --- UNIX sockets ---
+
+TEST_CASE_C(unix_addresses, "a SOCKADDR can be the address of a UNIX socket") {
+  SOCKADDR saddr;
+  REQUIRE_C(SOCKADDR_init_unix(&saddr, "/run/service.sock") == 0);
+  REQUIRE_C(SOCKADDR_family(&saddr) == AF_UNIX);
+  REQUIRE_C(strcmp(SOCKADDR_path(&saddr), "/run/service.sock") == 0);
+  REQUIRE_C(SOCKADDR_length(&saddr) == 2 + sizeof "/run/service.sock");
+  REQUIRE_ERRNO(SOCKADDR_port(&saddr) == -1, EAFNOSUPPORT);
+  require_text(SOCKADDR_to_string(&saddr), "unix:/run/service.sock");
+  REQUIRE_C(SOCKADDR_init_abstract(&saddr, "na\0me", 5) == 0);
+  REQUIRE_C(SOCKADDR_length(&saddr) == 2 + 1 + 5);
+  REQUIRE_C(strcmp(SOCKADDR_path(&saddr), "") == 0);
+  REQUIRE_ERRNO(SOCKADDR_to_string(&saddr) == NULL, EINVAL);
+  REQUIRE_C(SOCKADDR_parse_string(&saddr, "unix:@name", 1) == 0);
+  REQUIRE_C(SOCKADDR_length(&saddr) == 2 + 1 + 4);
+  require_text(SOCKADDR_to_string(&saddr), "unix:@name");
+  REQUIRE_C(SOCKADDR_init_unix(&saddr, NULL) == 0);
+  REQUIRE_C(SOCKADDR_length(&saddr) == 2);
+  require_text(SOCKADDR_to_string(&saddr), "unix:");
+}
+
+TEST_CASE_C(unix_lengths, "a path that is too long is an error, and never cut") {
+  SOCKADDR saddr;
+  char path[200];
+  memset(path, 'x', sizeof path);
+  path[107] = '\0';
+  REQUIRE_C(SOCKADDR_init_unix(&saddr, path) == 0);
+  REQUIRE_C(strcmp(SOCKADDR_path(&saddr), path) == 0);
+  REQUIRE_C(SOCKADDR_init_abstract(&saddr, path, 107) == 0);
+  REQUIRE_C(SOCKADDR_length(&saddr) == sizeof(struct sockaddr_un));
+  path[107] = 'x';
+  path[108] = '\0';
+  REQUIRE_ERRNO(SOCKADDR_init_unix(&saddr, path) == -1, ENAMETOOLONG);
+  REQUIRE_ERRNO(SOCKADDR_init_abstract(&saddr, path, 108) == -1, ENAMETOOLONG);
+  REQUIRE_ERRNO(SOCKADDR_init_unix(&saddr, "") == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_init_unix(NULL, "/run") == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_init_abstract(&saddr, NULL, 0) == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_path(NULL) == NULL, EINVAL);
+}
+
+TEST_CASE_C(copied_address, "SOCKADDR_init_saddr copies what the system calls use") {
+  // The kernel says 111 of a path of 108 characters, which leaves no room for a NUL.
+  char bytes[111] = {0};
+  SOCKADDR saddr;
+  memset(bytes, 'x', 110);
+  const sa_family_t family = AF_UNIX;
+  memcpy(bytes, &family, sizeof family);
+  REQUIRE_C(SOCKADDR_init_saddr(&saddr, (const struct sockaddr*)bytes, sizeof bytes) == 0);
+  REQUIRE_C(strlen(SOCKADDR_path(&saddr)) == 108);
+  REQUIRE_C(SOCKADDR_length(&saddr) == 110);
+  REQUIRE_ERRNO(SOCKADDR_init_saddr(&saddr, (const struct sockaddr*)bytes, 1) == -1, EINVAL);
+  REQUIRE_ERRNO(SOCKADDR_init_saddr(&saddr, NULL, 0) == -1, EINVAL);
 }

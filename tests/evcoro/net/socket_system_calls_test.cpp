@@ -39,6 +39,33 @@ ssize_t send(int descriptor, const void* buffer, std::size_t size, int flags) {
   return ::syscall(SYS_sendto, descriptor, buffer, size, flags, nullptr, 0);
 }
 
+ssize_t recvfrom(int descriptor, void* buffer, std::size_t size, int flags, sockaddr* address,
+                 socklen_t* address_size) {
+  if (calls.receive.fails()) return -1;
+  return ::syscall(SYS_recvfrom, descriptor, buffer, size, flags, address, address_size);
+}
+
+int recvmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+  if (calls.receive.fails()) return -1;
+  return static_cast<int>(::syscall(SYS_recvmmsg, descriptor, messages, count, flags, timeout));
+}
+
+ssize_t sendto(int descriptor, const void* buffer, std::size_t size, int flags,
+               const sockaddr* address, socklen_t address_size) {
+  if (calls.send.fails()) return -1;
+  return ::syscall(SYS_sendto, descriptor, buffer, size, flags, address, address_size);
+}
+
+ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
+  if (calls.send.fails()) return -1;
+  return ::syscall(SYS_sendmsg, descriptor, message, flags);
+}
+
+int sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags) {
+  if (calls.send.fails()) return -1;
+  return static_cast<int>(::syscall(SYS_sendmmsg, descriptor, messages, count, flags));
+}
+
 int setsockopt(int descriptor, int level, int name, const void* value, socklen_t size) noexcept {
   if (calls.set_option.fails()) return -1;
   return static_cast<int>(::syscall(SYS_setsockopt, descriptor, level, name, value, size));

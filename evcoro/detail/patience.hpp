@@ -1,0 +1,31 @@
+// Patience: how long a blocking call still waits. It resolves the call's Timeout into a deadline
+// when the call first has to wait, and keeps it for the waits that follow.
+#pragma once
+
+#include <evcoro/timeout.hpp>
+
+namespace evcoro::detail {
+
+class Patience {
+ public:
+  explicit Patience(Timeout timeout) noexcept : timeout_(timeout) {}
+
+  bool may_wait() const noexcept { return timeout_.may_wait(); }
+
+  // deadline() is that of the call; the first time it may read the clock.
+  TimePoint deadline() noexcept {
+    if (!resolved_) deadline_ = timeout_.deadline();
+    resolved_ = true;
+    return deadline_;
+  }
+
+  // rest() is what is left, for a call that this one makes.
+  Timeout rest() noexcept { return may_wait() ? Timeout{deadline()} : timeout_; }
+
+ private:
+  Timeout timeout_;
+  bool resolved_ = false;
+  TimePoint deadline_ = never;
+};
+
+}  // namespace evcoro::detail

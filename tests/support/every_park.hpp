@@ -1,0 +1,62 @@
+// cancel_at_every_park(): cancels an operation at its first suspension, then, run anew, at its
+// second, and so on until it completes. What an operation leaves behind at any of them, the fixture
+// finds.
+//
+//   in_thread([&] {
+//     const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+//       const auto result = operation_to_test();
+//       CHECK((result.error == std::errc::operation_canceled) == cancelled);   // or as it should
+//       be
+//     });
+//     CHECK(parks >= 2);   // how often an undisturbed run waits: it does wait, so it was tested
+//   });
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <evcoro/loop.hpp>
+#include <evcoro/thread.hpp>
+#include <support/catch.hpp>
+
+namespace support {
+
+// request_stop_at_park() cancels thread as soon as it is parked for the number'th time, counted
+// from one; false if it ends before. It is called in another thread of its loop, which always is in
+// the run queue: so it sees the thread at each of its parks.
+template <class T>
+bool request_stop_at_park(evcoro::Thread<T>& thread, int number, bool& cancelled) {
+  std::uint64_t seen = 0;
+  while (!thread.has_ended()) {
+    const evcoro::ThreadInfo info = thread.info();
+    if (info.state == evcoro::TaskState::parked && std::exchange(seen, info.parks) != seen) {
+      if (--number == 0) {
+        cancelled = true;
+        thread.request_stop();
+        return true;
+      }
+    }
+    evcoro::this_thread::yield();
+  }
+  return false;
+}
+
+// cancel_at_every_park() is to be called in a thread of loop. The operation gets a reference to a
+// flag, which is set when its thread is cancelled. Returns how often the operation parks
+// when it is left alone. More than limit parks are a failure of the test.
+template <class Operation>
+int cancel_at_every_park(evcoro::Loop& loop, Operation&& operation, int limit = 100) {
+  static_assert(!std::is_invocable_v<Operation&, bool>, "cancelled is a reference: it changes");
+  for (int number = 1; number <= limit; ++number) {
+    bool cancelled = false;
+    auto thread = loop.spawn({.name = "operation"}, [&] { operation(cancelled); }).value();
+    const bool was_cancelled = request_stop_at_park(thread, number, cancelled);
+    thread.join().value();
+    if (!was_cancelled) return number - 1;
+  }
+  FAIL("an operation parked more than " << limit << " times");
+  return limit;
+}
+
+}  // namespace support
