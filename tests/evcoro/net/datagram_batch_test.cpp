@@ -1,0 +1,200 @@
+// Batches of datagrams: recvmmsg(2) and sendmmsg(2).
+#include <string>
+#include <vector>
+
+#include <evcoro/net/datagram_socket.hpp>
+#include <support/every_park.hpp>
+#include <support/loop_fixture.hpp>
+#include <support/network.hpp>
+#include <support/system_calls.hpp>
+
+using namespace evcoro;
+using namespace std::chrono_literals;
+using support::calls;
+using support::long_time;
+
+namespace {
+
+DatagramSocket bound(const Address& address = Address::loopback(AF_INET, 0)) {
+  return DatagramSocket::bound_to(address).value();
+}
+
+std::vector<std::string> texts(DatagramBatch& batch) {
+  std::vector<std::string> result;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto data = batch[i].data;
+    result.emplace_back(reinterpret_cast<const char*>(data.data()), data.size());
+  }
+  return result;
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a batch takes all datagrams that are there, and gives them back") {
+  in_thread([&] {
+    for (const Address& address : {Address::loopback(AF_INET, 0), Address::unix_any()}) {
+      DatagramSocket server = bound(address);
+      DatagramSocket client = bound(address);
+      DatagramBatch requests{8, 100};
+      for (const char* each : {"one", "", "three"}) {
+        REQUIRE(requests.add(each, server.local_address()));
+      }
+      REQUIRE(requests.size() == 3);
+      const IoResult out = client.send_batch(requests);
+      REQUIRE(out);
+      REQUIRE(out.count == 3);
+      DatagramBatch batch{8, 100};
+      const IoResult in = server.recv_batch(batch, long_time);
+      REQUIRE(in);
+      REQUIRE(in.count == 3);
+      REQUIRE(texts(batch) == Texts{"one", "", "three"});
+      REQUIRE(batch[2].address == client.local_address());
+      REQUIRE(server.send_batch(batch).count == 3);
+      batch.clear();
+      REQUIRE(batch.size() == 0);
+      REQUIRE(client.recv_batch(batch, long_time).count == 3);
+      REQUIRE(texts(batch) == Texts{"one", "", "three"});
+      REQUIRE(batch[0].address == server.local_address());
+    }
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a batch says of each datagram whether it was cut") {
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = DatagramSocket::connected_to(server.local_address()).value();
+    for (const char* each : {"0123456789", "01234"}) REQUIRE(client.send(each));
+    DatagramBatch batch{4, 5};
+    REQUIRE(server.recv_batch(batch, long_time).count == 2);
+    REQUIRE(texts(batch) == Texts{"01234", "01234"});
+    REQUIRE(batch[0].is_truncated());
+    REQUIRE(batch[0].size == 10);
+    REQUIRE(!batch[1].is_truncated());
+    REQUIRE(client.send("0123456789"));
+    REQUIRE(server.recv_batch(batch, long_time).count == 1);  // room as ever
+    REQUIRE(batch[0].size == 10);
+    REQUIRE(batch[0].data.size() == 5);
+  });
+}
+
+TEST_CASE("a batch takes no more than it has room for") {
+  DatagramBatch batch{2, 4};
+  REQUIRE(batch.capacity() == 2);
+  REQUIRE(!batch.add("12345"));
+  REQUIRE(batch.add("1234"));
+  REQUIRE(batch.add("", Address::unix_any()));
+  REQUIRE(!batch.add("x"));
+  REQUIRE(batch.size() == 2);
+  DatagramBatch moved = std::move(batch);
+  REQUIRE(texts(moved) == Texts{"1234", ""});
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a full batch is followed by what is left, a call later") {
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = DatagramSocket::connected_to(server.local_address()).value();
+    DatagramBatch batch{3, 10};
+    REQUIRE(server.recv_batch(batch, no_wait).error == std::errc::timed_out);
+    REQUIRE(batch.size() == 0);
+    for (int i = 0; i < 7; ++i) REQUIRE(client.send(std::to_string(i)));
+    REQUIRE(server.recv_batch(batch, long_time).count == 3);
+    REQUIRE(server.recv_batch(batch, long_time).count == 3);
+    REQUIRE(texts(batch) == Texts{"3", "4", "5"});
+    REQUIRE(server.recv_batch(batch, long_time).count == 1);
+    REQUIRE(server.recv_batch(batch, 1ms).error == std::errc::timed_out);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "batches on connected sockets need no addresses") {
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = DatagramSocket::connected_to(server.local_address()).value();
+    REQUIRE(!server.connect(client.local_address()));
+    DatagramBatch batch{4, 10};
+    REQUIRE(batch.add("x"));
+    REQUIRE(client.send_batch(batch).count == 1);
+    REQUIRE(server.recv_batch(batch, long_time).count == 1);
+    REQUIRE(batch[0].address.family() == AF_UNSPEC);
+    REQUIRE(server.send_batch(batch).count == 1);
+    REQUIRE(client.recv_batch(batch, long_time).count == 1);
+    REQUIRE(texts(batch) == Texts{"x"});
+    DatagramSocket unconnected = bound();
+    REQUIRE(unconnected.send_batch(batch).error == std::errc::destination_address_required);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a batch with one that can't be sent goes on behind it") {
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = bound();
+    DatagramBatch batch{4, 70'000};
+    REQUIRE(batch.add("one", server.local_address()));
+    REQUIRE(batch.add(std::string(70'000, 'x'), server.local_address()));
+    REQUIRE(batch.add("three", server.local_address()));
+    const IoResult out = client.send_batch(batch);
+    REQUIRE(out.count == 1);
+    REQUIRE(out.error == std::errc::message_size);
+    const IoResult rest = client.send_batch(batch, {}, 2);
+    REQUIRE(rest.count == 1);
+    REQUIRE(rest);
+    REQUIRE(client.send_batch(batch, {}, 3).count == 0);
+    DatagramBatch received{4, 10};
+    REQUIRE(server.recv_batch(received, long_time).count == 2);
+    REQUIRE(texts(received) == Texts{"one", "three"});
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a batch to a UNIX socket waits for room, and can be cancelled") {
+  in_thread([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      DatagramSocket receiver = bound(Address::unix_any());
+      DatagramSocket sender = DatagramSocket::connected_to(receiver.local_address()).value();
+      constexpr std::size_t count = 600;  // more than a queue takes
+      DatagramBatch batch{count, 10};
+      for (std::size_t i = 0; i < count; ++i) REQUIRE(batch.add(std::to_string(i)));
+      std::size_t received = 0;
+      Thread reader = loop->spawn([&] {
+                            DatagramBatch some{200, 10};
+                            while (const IoResult in = receiver.recv_batch(some)) {
+                              for (const std::string& each : texts(some)) {
+                                CHECK(each == std::to_string(received++));
+                              }
+                            }
+                          })
+                          .value();
+      const IoResult out = sender.send_batch(batch, never);
+      CHECK((out.error == std::errc::operation_canceled) == cancelled);
+      CHECK((out.count == count) == !cancelled);
+      this_thread::acknowledge_cancellation();
+      const auto has_all = [&] { return received == out.count; };
+      bool got_all = support::eventually(has_all);
+      if (!got_all && cancelled) {  // it was cancelled here
+        this_thread::acknowledge_cancellation();
+        got_all = support::eventually(has_all);
+      }
+      CHECK(got_all);
+    });
+    CHECK(parks >= 1);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a batch costs one system call, and signals don't end it") {
+  support::require_interposition();
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = DatagramSocket::connected_to(server.local_address()).value();
+    DatagramBatch batch{64, 10};
+    for (int i = 0; i < 64; ++i) REQUIRE(batch.add("x"));
+    calls = {};
+    calls.send = {.failures = 1, .error = EINTR};
+    calls.receive = {.failures = 1, .error = EINTR};
+    REQUIRE(client.send_batch(batch).count == 64);
+    REQUIRE(server.recv_batch(batch, long_time).count == 64);
+    REQUIRE(calls.send.count == 2);
+    REQUIRE(calls.receive.count == 2);
+  });
+}
