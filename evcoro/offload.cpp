@@ -1,0 +1,299 @@
+#include <evcoro/offload.hpp>
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <list>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/process.hpp>
+#include <evcoro/detail/signal_masks.hpp>
+#include <evcoro/detail/waiter.hpp>
+#include <stacks/report.hpp>
+
+namespace evcoro {
+namespace detail {
+namespace {
+
+class Offer;
+
+// OfferOver is posted to the loop of the thread that waits.
+struct OfferOver final : Posted {
+  void run() override;
+  std::shared_ptr<Offer> offer;
+};
+
+// Offer is a job with the thread that waits for it.
+class Offer {
+ public:
+  enum class State { waiting, running, done, refused, withdrawn };
+
+  Offer(LoopCore& its_core, std::shared_ptr<OffloadJob> its_job)
+      : core(its_core), job(std::move(its_job)) {}
+
+  Waiter waiter;         // this and is_over are used in the loop's OS thread only
+  bool is_over = false;  // done, or refused
+
+  // Guarded by the pool's mutex.
+  State state = State::waiting;
+  LoopCore& core;  // good until it is withdrawn, since its thread waits until then
+  std::shared_ptr<OffloadJob> job;
+  std::unique_ptr<OfferOver> message = std::make_unique<OfferOver>();
+  std::list<std::shared_ptr<Offer>>::iterator place;  // in the queue, while it is waiting
+};
+
+void OfferOver::run() {
+  offer->is_over = true;
+  offer->waiter.wake();
+}
+
+// All signals are blocked while this is in place, and in OS threads that are started then; but not
+// those that tell of faults.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    for (int signal = 1; signal < NSIG; ++signal) {
+      if (is_fault(signal)) sigdelset(&all, signal);
+    }
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+void OffloadJob::run() noexcept {
+  try {
+    call();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+  destroy_function();
+}
+
+// Each worker has a reference, so that it can end by itself.
+class WorkerPoolCore : public std::enable_shared_from_this<WorkerPoolCore> {
+ public:
+  explicit WorkerPoolCore(WorkerPoolOptions options) : options_(std::move(options)) {}
+
+  bool is_foreign() const noexcept { return process_ != process_number(); }
+  std::error_code run(const std::shared_ptr<OffloadJob>& job, QueuePolicy policy, Timeout timeout);
+  void shut_down() noexcept;
+  WorkerPool::Counters counters() const noexcept;
+
+ private:
+  std::error_code enter(const std::shared_ptr<Offer>& offer, QueuePolicy policy, bool may_wait);
+  std::error_code leave(Offer& offer, std::error_code error) noexcept;
+  bool is_full() const noexcept;
+  std::error_code start_worker();
+  void work() noexcept;
+  bool wait_for_work(std::unique_lock<std::mutex>& lock) noexcept;
+  void run_next(std::unique_lock<std::mutex>& lock) noexcept;
+  void end(std::shared_ptr<Offer> offer, Offer::State state) noexcept;
+  void detach_this_worker() noexcept;
+
+  const WorkerPoolOptions options_;
+  const int process_ = watch_forks();
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable work_;
+  std::list<std::shared_ptr<Offer>> queue_;  // and those who wait for a place in it
+  std::list<std::thread> workers_;
+  std::size_t idle_ = 0;  // workers that wait for work
+  std::size_t running_ = 0;
+  bool shutting_down_ = false;
+};
+
+// --- in the loop's OS thread ---
+
+std::error_code WorkerPoolCore::run(const std::shared_ptr<OffloadJob>& job, QueuePolicy policy,
+                                    Timeout timeout) {
+  if (is_foreign()) return Errc::parents_pool;
+  ThreadTask* const thread = current_thread();
+  if (thread == nullptr) return Errc::not_in_a_thread;
+  if (const auto error = admit(&thread->core())) return error;
+  Patience patience{timeout};
+  const auto offer = std::make_shared<Offer>(thread->core(), job);
+  std::error_code error = enter(offer, policy, timeout.may_wait());
+  if (error) return error;
+  while (!offer->is_over && !error) error = offer->waiter.wait(patience, "a worker");
+  return leave(*offer, error);
+}
+
+bool WorkerPoolCore::is_full() const noexcept {
+  return running_ + queue_.size() >= options_.max_workers + options_.queue_limit;
+}
+
+std::error_code WorkerPoolCore::enter(const std::shared_ptr<Offer>& offer, QueuePolicy policy,
+                                      bool may_wait) {
+  const std::lock_guard lock{mutex_};
+  if (is_full() && (policy == QueuePolicy::fail || !may_wait)) return Errc::queue_full;
+  if (!may_wait) return to_error(corothread::Wake::timed_out);
+  if (shutting_down_) return to_error(corothread::Wake::cancelled);
+  offer->place = queue_.insert(queue_.end(), offer);
+  if (queue_.size() > idle_ && workers_.size() < options_.max_workers) {
+    const auto error = start_worker();
+    if (error && workers_.empty()) {
+      queue_.erase(offer->place);
+      return error;
+    }
+  }
+  work_.notify_one();
+  return {};
+}
+
+// A job that is done counts although the deadline has come, but not in a cancelled thread.
+std::error_code WorkerPoolCore::leave(Offer& offer, std::error_code error) noexcept {
+  std::shared_ptr<OffloadJob> job;  // goes after the lock
+  const std::lock_guard lock{mutex_};
+  job = std::move(offer.job);
+  const auto state = std::exchange(offer.state, Offer::State::withdrawn);
+  if (state == Offer::State::waiting) queue_.erase(offer.place);
+  if (state == Offer::State::refused) return to_error(corothread::Wake::cancelled);
+  const bool is_cancelled = error == std::errc::operation_canceled;
+  return state == Offer::State::done && !is_cancelled ? std::error_code{} : error;
+}
+
+std::error_code WorkerPoolCore::start_worker() {
+  const SignalsBlocked blocked;
+  try {
+    workers_.emplace_back([self = shared_from_this()] { self->work(); });
+    return {};
+  } catch (const std::system_error& error) {
+    return error.code();
+  }
+}
+
+// --- in a worker ---
+
+void WorkerPoolCore::work() noexcept {
+  ::pthread_setname_np(::pthread_self(), options_.name.c_str());
+  std::unique_lock lock{mutex_};
+  while (wait_for_work(lock)) run_next(lock);
+}
+
+// False: the worker ends.
+bool WorkerPoolCore::wait_for_work(std::unique_lock<std::mutex>& lock) noexcept {
+  ++idle_;
+  work_.wait_for(lock, options_.idle_time, [&] { return !queue_.empty() || shutting_down_; });
+  --idle_;
+  if (!queue_.empty()) return true;
+  if (!shutting_down_) detach_this_worker();
+  return false;
+}
+
+void WorkerPoolCore::detach_this_worker() noexcept {
+  const auto self = std::find_if(workers_.begin(), workers_.end(), [](const std::thread& each) {
+    return each.get_id() == std::this_thread::get_id();
+  });
+  self->detach();
+  workers_.erase(self);
+}
+
+void WorkerPoolCore::run_next(std::unique_lock<std::mutex>& lock) noexcept {
+  std::shared_ptr<Offer> offer = std::move(queue_.front());
+  queue_.pop_front();
+  offer->state = Offer::State::running;
+  std::shared_ptr<OffloadJob> job = offer->job;
+  ++running_;
+  lock.unlock();
+  job->run();
+  job.reset();  // destroys the result if nobody waits; otherwise it is the caller's alone from here
+  lock.lock();
+  --running_;
+  if (offer->state == Offer::State::running) end(std::move(offer), Offer::State::done);
+}
+
+// Tells the thread that waits. Its loop can't go meanwhile: the thread would have to get past
+// leave().
+void WorkerPoolCore::end(std::shared_ptr<Offer> offer, Offer::State state) noexcept {
+  Offer& it = *offer;
+  it.state = state;
+  it.message->offer = std::move(offer);
+  it.core.post(std::move(it.message));
+}
+
+// --- in any OS thread ---
+
+void WorkerPoolCore::shut_down() noexcept {
+  std::list<std::thread> workers;
+  {
+    const std::lock_guard lock{mutex_};
+    shutting_down_ = true;
+    for (auto& each : queue_) end(std::move(each), Offer::State::refused);
+    queue_.clear();
+    workers.swap(workers_);
+  }
+  work_.notify_all();
+  for (std::thread& each : workers) {
+    if (each.get_id() == std::this_thread::get_id()) {
+      stacks::misuse("a WorkerPool was destroyed by a job of its own; destroy it elsewhere");
+    }
+    each.join();
+  }
+}
+
+WorkerPool::Counters WorkerPoolCore::counters() const noexcept {
+  if (is_foreign()) return {};
+  const std::lock_guard lock{mutex_};
+  return {.workers = workers_.size(), .running = running_, .waiting = queue_.size()};
+}
+
+std::error_code run_in_worker(WorkerPool& pool, const std::shared_ptr<OffloadJob>& job,
+                              QueuePolicy policy, Timeout timeout) {
+  const auto core = pool.core_;  // which may outlive the pool here
+  return core->run(job, policy, timeout);
+}
+
+}  // namespace detail
+
+namespace {
+
+constexpr std::chrono::hours longest_idle_time{24 * 365};  // so that no clock overflows
+
+}  // namespace
+
+WorkerPool::WorkerPool(Options options) {
+  if (options.max_workers == 0) {
+    throw std::system_error(detail::system_error(EINVAL), "WorkerPool: max_workers is 0");
+  }
+  options.idle_time =
+      std::clamp<std::chrono::milliseconds>(options.idle_time, {}, longest_idle_time);
+  options.name.resize(std::min<std::size_t>(options.name.size(), 15));
+  core_ = std::make_shared<detail::WorkerPoolCore>(std::move(options));
+}
+
+WorkerPool::~WorkerPool() {
+  if (core_->is_foreign()) {  // its mutex may be locked for ever
+    new (std::nothrow) std::shared_ptr<detail::WorkerPoolCore>(std::move(core_));
+  } else {
+    core_->shut_down();
+  }
+}
+
+WorkerPool& WorkerPool::shared() {
+  static std::atomic<WorkerPool*> the_shared{nullptr};
+  WorkerPool* pool = the_shared;
+  while (pool == nullptr || pool->core_->is_foreign()) {
+    auto fresh = std::make_unique<WorkerPool>();
+    if (the_shared.compare_exchange_strong(pool, fresh.get())) return *fresh.release();
+  }
+  return *pool;
+}
+
+WorkerPool::Counters WorkerPool::counters() const noexcept { return core_->counters(); }
+
+}  // namespace evcoro
