@@ -1,0 +1,236 @@
+// Bufferevents, evdns and evhttp in C. What they do is tested in tests/evcoro/libevent/.
+#define _GNU_SOURCE
+#include "fixture.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/util.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include <evcoro/libevent/bufferevent.h>
+#include <evcoro/libevent/evdns.h>
+#include <evcoro/libevent/evhttp.h>
+
+typedef struct Ends {
+  struct bufferevent* one;
+  struct bufferevent* other;
+  int reads;  // calls of the application's callback
+} Ends;
+
+static Ends make_pair(Fixture* f) {
+  struct bufferevent* ends[2];
+  REQUIRE_C(bufferevent_pair_new(EVLOOP_base(f->loop), 0, ends) == 0);
+  Ends result = {ends[0], ends[1], 0};
+  return result;
+}
+
+static void echo(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Ends* const ends = ctx;
+  EVBUFFEREVENT* const stream = EVBUFFEREVENT_init(thread, ends->other);
+  char buffer[16];
+  int count;
+  REQUIRE_C(EVBUFFEREVENT_get(stream) == ends->other);
+  while ((count = EVBUFFEREVENT_recv(stream, buffer, sizeof buffer, milliseconds(50))) > 0) {
+    REQUIRE_C(EVBUFFEREVENT_send(stream, buffer, (size_t)count, long_time()) == count);
+  }
+  REQUIRE_C(count == -1 && errno == ETIMEDOUT);
+}
+
+static void converse(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Ends* const ends = ctx;
+  EVBUFFEREVENT* const stream = EVBUFFEREVENT_init_limits(thread, ends->one, 64, 64);
+  char buffer[200] = "";
+  REQUIRE_C(EVBUFFEREVENT_send(stream, buffer, sizeof buffer, long_time()) == sizeof buffer);
+  REQUIRE_C(EVBUFFEREVENT_drain(stream, long_time()) == 0);
+  REQUIRE_C(EVBUFFEREVENT_wait_input(stream, sizeof buffer, long_time()) >= (int)sizeof buffer);
+  REQUIRE_C(EVBUFFEREVENT_recv(stream, buffer, sizeof buffer, EVTIMEOUT_NOW) == sizeof buffer);
+  REQUIRE_ERRNO(EVBUFFEREVENT_recv(stream, buffer, 1, EVTIMEOUT_NOW) == -1, ETIMEDOUT);
+  REQUIRE_ERRNO(EVBUFFEREVENT_wait_connected(stream, EVTIMEOUT_NOW) == -1, ETIMEDOUT);
+  REQUIRE_C(EVBUFFEREVENT_release(stream) == ends->one);
+  REQUIRE_C(bufferevent_get_enabled(ends->one) == EV_WRITE);
+  bufferevent_free(ends->one);
+}
+
+TEST_CASE_C(bufferevents, "threads in C read and write bufferevents, and give them back") {
+  Fixture f;
+  set_up(&f);
+  Ends ends = make_pair(&f);
+  start(&f, echo, &ends);
+  run_in_thread(&f, converse, &ends);
+  tear_down(&f);
+}
+
+// A port on which nobody listens, and nobody can while the descriptor is open.
+static int socket_of_nobody(struct sockaddr_in* address, socklen_t* length) {
+  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  address->sin_family = AF_INET;
+  address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE_C(bind(descriptor, (struct sockaddr*)address, *length) == 0);
+  REQUIRE_C(getsockname(descriptor, (struct sockaddr*)address, length) == 0);
+  return descriptor;
+}
+
+static void connect_in_vain(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  struct event_base* const base = EVLOOP_base(EVTHREAD_loop(thread));
+  struct sockaddr_in address = {0};
+  socklen_t length = sizeof address;
+  const int unused = socket_of_nobody(&address, &length);
+  EVBUFFEREVENT* stream =
+      EVBUFFEREVENT_init(thread, bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE));
+  REQUIRE_ERRNO(
+      EVBUFFEREVENT_connect(stream, (struct sockaddr*)&address, length, long_time()) == -1,
+      ECONNREFUSED);
+  REQUIRE_ERRNO(
+      EVBUFFEREVENT_connect_hostname(stream, NULL, AF_INET, "localhost", 1, long_time()) == -1,
+      EINVAL);
+  REQUIRE_C(EVBUFFEREVENT_free(stream) == 0);
+  close(unused);
+}
+
+static void resolve(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  struct evdns_base* const dns =
+      evdns_base_new(EVLOOP_base(EVTHREAD_loop(thread)), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+  struct addrinfo* found = NULL;
+  REQUIRE_C(EVDNS_getaddrinfo(dns, "127.0.0.1", "80", NULL, &found, EVTIMEOUT_NOW) == 0);
+  REQUIRE_C(found != NULL && found->ai_family == AF_INET);
+  evutil_freeaddrinfo(found);
+  REQUIRE_C(evdns_base_nameserver_ip_add(dns, "127.0.0.1:9") == 0);
+  REQUIRE_ERRNO(EVDNS_getaddrinfo(dns, "a.test", "80", NULL, &found, milliseconds(2)) == EAI_SYSTEM,
+                ETIMEDOUT);
+  REQUIRE_C(EVDNS_getaddrinfo(dns, NULL, NULL, NULL, &found, EVTIMEOUT_NOW) == EAI_NONAME);
+  evdns_base_free(dns, 0);
+}
+
+TEST_CASE_C(connecting, "threads in C connect bufferevents, and ask evdns") {
+  Fixture f;
+  set_up(&f);
+  run_in_thread(&f, connect_in_vain, NULL);
+  run_in_thread(&f, resolve, NULL);
+  tear_down(&f);
+}
+
+// --- evhttp ---
+
+typedef struct Web {
+  Fixture f;
+  struct evhttp* http;
+  struct sockaddr_in address;
+  EVHTTPHANDLER* handler;
+  EVHTTPHANDLER* chunks;
+} Web;
+
+static void answer_slowly(EVTHREAD* thread, EVHTTPREQUEST* request, void* ctx) {
+  struct evbuffer* const body = evbuffer_new();
+  REQUIRE_C(EVTHREAD_delay(thread, milliseconds(2)) == 0);
+  REQUIRE_C(EVHTTPREQUEST_client_has_left(request) == 0);
+  evbuffer_add_printf(body, "%s", evhttp_request_get_uri(EVHTTPREQUEST_get(request)));
+  REQUIRE_C(EVHTTPREQUEST_reply(request, 200, NULL, body) == 0);
+  REQUIRE_C(EVHTTPREQUEST_get(request) == NULL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_reply(request, 200, NULL, NULL) == -1, EALREADY);
+  REQUIRE_C(EVHTTPREQUEST_wait_sent(request, long_time()) == 0);
+  evbuffer_free(body);
+}
+
+static void answer_in_chunks(EVTHREAD* thread, EVHTTPREQUEST* request, void* ctx) {
+  struct evbuffer* const piece = evbuffer_new();
+  REQUIRE_C(EVHTTPREQUEST_start_reply(request, 200, "OK") == 0);
+  for (int i = 0; i < 3; ++i) {
+    evbuffer_add(piece, "piece", 5);
+    REQUIRE_C(EVHTTPREQUEST_send_chunk(request, piece, long_time()) == 0);
+  }
+  REQUIRE_C(EVHTTPREQUEST_end_reply(request) == 0);
+  evbuffer_free(piece);
+}
+
+static void ask(EVTHREAD* thread, Web* web, const char* path, const char* expected) {
+  EVSOCKET* const socket = EVSOCKET_open(thread, AF_INET);
+  char text[1000];
+  const int size =
+      snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nConnection: close\r\n\r\n", path);
+  REQUIRE_C(EVSOCKET_connect(socket, (struct sockaddr*)&web->address, sizeof web->address,
+                             long_time()) == 0);
+  REQUIRE_C(EVSOCKET_send(socket, text, (size_t)size, 0, long_time()) == size);
+  const int count = EVSOCKET_recv_all(socket, text, sizeof text - 1, 0, long_time());
+  REQUIRE_C(count > 0);
+  text[count] = '\0';
+  REQUIRE_C(strstr(text, expected) != NULL);
+  EVSOCKET_close(socket);
+}
+
+static void visit(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Web* const web = ctx;
+  ask(thread, web, "/slow?1", "\r\n\r\n/slow?1");
+  ask(thread, web, "/chunks", "5\r\npiece\r\n0\r\n\r\n");
+  REQUIRE_C(EVHTTPHANDLER_active(web->handler) == 0);
+  REQUIRE_C(EVHTTPHANDLER_drain(web->handler, long_time()) == 0);
+  ask(thread, web, "/slow", "503");
+  REQUIRE_C(EVHTTPHANDLER_free(web->handler) == 0);
+  REQUIRE_C(EVHTTPHANDLER_free(web->chunks) == 0);
+  EVLOOP_break(web->f.loop);
+}
+
+TEST_CASE_C(http, "requests to an evhttp are handled by threads in C") {
+  Web web;
+  signal(SIGPIPE, SIG_IGN);
+  set_up(&web.f);
+  web.http = evhttp_new(EVLOOP_base(web.f.loop));
+  struct evhttp_bound_socket* const bound =
+      evhttp_bind_socket_with_handle(web.http, "127.0.0.1", 0);
+  socklen_t length = sizeof web.address;
+  REQUIRE_C(
+      getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr*)&web.address, &length) == 0);
+  web.handler = EVHTTPHANDLER_init(web.f.loop, web.http, "/slow", answer_slowly, NULL);
+  EVHTTPHANDLER_OPTIONS options;
+  REQUIRE_C(EVHTTPHANDLER_OPTIONS_init(&options) == 0);
+  options.refuse_when_full = 1;
+  options.cancel_on_departure = 1;
+  web.chunks =
+      EVHTTPHANDLER_init_options(web.f.loop, web.http, NULL, answer_in_chunks, NULL, &options);
+  REQUIRE_C(web.handler != NULL && web.chunks != NULL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_init(web.f.loop, web.http, "/slow", answer_slowly, NULL) == NULL,
+                EEXIST);
+  start(&web.f, visit, &web);
+  REQUIRE_C(EVLOOP_run(web.f.loop) == 0);
+  evhttp_free(web.http);
+  tear_down(&web.f);
+}
+
+TEST_CASE_C(libevent_misuse, "NULL is an error for each function about libevent's objects") {
+  struct addrinfo* found;
+  char byte;
+  REQUIRE_ERRNO(EVBUFFEREVENT_init(NULL, NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_init_limits(NULL, NULL, 1, 1) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_release(NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_free(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_get(NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_connect(NULL, NULL, 0, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_connect_hostname(NULL, NULL, 0, "a", 1, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_wait_connected(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_recv(NULL, &byte, 1, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_send(NULL, &byte, 1, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_drain(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVBUFFEREVENT_wait_input(NULL, 1, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVDNS_getaddrinfo(NULL, "a", NULL, NULL, NULL, EVTIMEOUT_NOW) == EAI_SYSTEM,
+                EINVAL);
+  REQUIRE_ERRNO(EVDNS_getaddrinfo(NULL, "a", NULL, NULL, &found, EVTIMEOUT_NOW) == EAI_SYSTEM,
+                EPERM);
+  REQUIRE_ERRNO(EVHTTPHANDLER_init(NULL, NULL, NULL, NULL, NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_OPTIONS_init(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_init_options(NULL, NULL, NULL, NULL, NULL, NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_drain(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_active(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_free(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_get(NULL) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_reply(NULL, 200, NULL, NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_start_reply(NULL, 200, NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_send_chunk(NULL, NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_end_reply(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_wait_sent(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPREQUEST_client_has_left(NULL) == -1, EINVAL);
+}
