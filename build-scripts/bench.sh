@@ -11,16 +11,20 @@
 #   --servers NAME,..  which servers run, next to epoll, which all are compared with (default:
 #                      all that echo_servers.py lists)
 #   SUITE              all of them when none is named:
-#     switch, spawn, timers   of coroutines and timeouts
+#     switch, spawn, scopes, timers   of coroutines and timeouts
+#     resolver                of a name that is known
+#     pipe                    CPU time of a hop over pipes that are waited for
 #     memory                  of idle connections and parked threads, and the time to start those
 #     accept                  server CPU time of a connection that comes, has one echo and goes
+#     evhttp                  server CPU time of an evhttp's hello, from a thread and from a callback
 #     echo                    ping-pong: server CPU time and system calls per request
+#     udp                     server CPU time of a datagram, one by one and in batches
 #     streaming               server CPU time per MiB
 #     latency                 percentiles at half load
 #     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn timers memory accept echo streaming latency instructions)
+readonly suites=(switch spawn scopes pipe timers resolver memory accept evhttp echo udp streaming latency instructions)
 build=$root/build/bench
 
 usage() {

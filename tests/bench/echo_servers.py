@@ -28,6 +28,7 @@ class Server(NamedTuple):
     program: str
     timeouts: bool = False
     callgrind: bool = True
+    client: str = "client"
 
     def label(self):
         """Says in every row whether the server arms a timeout on each wait."""
@@ -77,7 +78,7 @@ class Match:
                               f"--connections={load.connections + load.reserve}",
                               f"--buffer={load.buffer}", *options)
         port = self._expect(self._server, "listening ", START_SECONDS)
-        self._client = _start(cpus[-1], build / "client", f"--port={port}",
+        self._client = _start(cpus[-1], build / server.client, f"--port={port}",
                               f"--server-pid={self.server_pid}",
                               f"--connections={load.connections}", f"--size={load.size}")
         self._expect(self._client, "ready", START_SECONDS)

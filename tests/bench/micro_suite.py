@@ -1,4 +1,4 @@
-"""The suites that are programs of Google Benchmark, or speak like them: switch, spawn and timers.
+"""The suites that are programs of Google Benchmark, or speak like them: switch, spawn, resolver and others.
 
 A round is one run of each program, whose benchmarks are repeated in random order; a round's figure
 is the median of its repetitions. A benchmark is named what/who or what/who/size.
@@ -18,14 +18,20 @@ REPETITIONS = 7  # in each round
 SECONDS = 0.01  # of each repetition
 
 PROGRAMS = {"switch": ("switch_bench",), "spawn": ("spawn_bench", "go_spawn_bench"),
-            "timers": ("timers_bench",)}
+            "scopes": ("scopes_bench",), "timers": ("timers_bench",),
+            "resolver": ("resolver_bench",), "pipe": ("pipe_bench",)}
 METRICS = {"switch": "CPU time per switch", "spawn": "CPU time per spawn and join",
-           "timers": "CPU time per arm and disarm"}
+           "scopes": "CPU time per thread of ten", "timers": "CPU time per arm and disarm",
+           "resolver": "CPU time per known name", "pipe": "CPU time per hop"}
 GOALS = {
     "switch": {"ring/evcoro/10": Goal(ratio=0.5)},
     "spawn": {"spawn/evcoro": Goal(ratio=0.5, value=50)},
+    "scopes": {"scopes/scope": Goal(ratio=1.3)},
+    "pipe": {f"pipe/evcoro/{pairs}": Goal(ratio=1.05) for pairs in (1, 50)},
     "timers": {f"hot/{ours}/{size}": Goal(value=20)
                for ours in ("evcoro", "evcoro_timer") for size in (10, 10_000, 1_000_000)},
+    "resolver": {f"resolver/{families}": Goal(value=200)
+                 for families in ("one_family", "both_families")},
 }
 
 
@@ -96,7 +102,11 @@ def _baselines(suite, samples):
     if suite == "spawn":
         return (dict.fromkeys(samples, _best(samples, "boost_fiber")),
                 {"spawn/evcoro": _best(samples, "go")})
-    return (_same_size(samples, "libevent"),)
+    if suite == "scopes":
+        return (dict.fromkeys(samples, "scopes/bare"),)
+    if suite == "resolver":
+        return (dict.fromkeys(samples, "resolver/getaddrinfo"),)
+    return (_same_size(samples, "epoll" if suite == "pipe" else "libevent"),)
 
 
 def _same_size(samples, who):

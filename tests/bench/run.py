@@ -8,12 +8,14 @@ from pathlib import Path
 import accept_suite
 import echo_servers
 import echo_suite
+import evhttp_suite
 import instructions_suite
 import latency_suite
 import memory_suite
 import micro_suite
 import report
 import streaming_suite
+import udp_suite
 
 
 def main():
@@ -68,6 +70,10 @@ def run_suite(suite, options):
         return accept_suite.run(build, rounds, servers)
     if suite == "echo":
         return echo_suite.run(build, rounds, servers, options.connections)
+    if suite == "evhttp":
+        return evhttp_suite.run(build, rounds)
+    if suite == "udp":
+        return udp_suite.run(build, rounds)
     if suite == "streaming":
         return streaming_suite.run(build, rounds, servers)
     if suite == "latency":
