@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
 readonly libevent='^[<"](event2/|event\.h|evhttp\.h|evdns\.h|evutil\.h|evrpc\.h)'
+readonly cares='^[<"]ares'
 readonly nobody='^$'
 
 # Every include directive of the tree: file:line, a tab, the name with the delimiter before it.
@@ -37,7 +38,9 @@ forbid '^corothread/' "$nobody" '^[<"]evcoro/' 'corothread depends on stacks onl
 forbid '^(stacks|corothread|evcoro|programs)/' \
   '^evcoro/(.*\.cpp|detail/[^/]*_libevent\.hpp)$' "$libevent" \
   "libevent is for evcoro's .cpp files and evcoro/detail/*_libevent.hpp"
-forbid '^tutorial/' '^tutorial/12_' "$libevent" 'only chapter 12 is about libevent itself'
+forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/net/.*\.cpp$' "$cares" \
+  "c-ares is for evcoro/net's .cpp files"
+forbid '^tutorial/' '^tutorial/(12|2[0-3])_' "$libevent" 'only chapters 12 and 20 to 23 are about libevent'
 forbid '^tutorial/' "$nobody" '^"|^<(programs|tests|tutorial|catch2|support)/' \
   'a chapter uses what users have: public headers, by their whole names'
 forbid '^(stacks|corothread|evcoro)/' "$nobody" '^[<"](programs|tests|tutorial)/' \

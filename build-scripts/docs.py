@@ -12,10 +12,18 @@ A listing names its source in a comment above it:
 
 There the region stands between the lines "// [serve]" and "// [/serve]" (in scripts and CMake files
 "# [serve]"), and its common indentation is removed. Without "#serve" the whole file is meant. Paths
-start at the repository's root, which is the current directory. A listing in C or C++ must have such
+start at the repository's root, which is the current directory. Of two sources it shows the
+difference, as diff -u does:
+
+    <!-- diff: tutorial/20_before.c tutorial/21_attach.c -->
+    ```diff
+    ```
+
+A listing in C or C++ must have such
 a comment, so that every one is compiled; in other languages it may.
 """
 
+import difflib
 import re
 import sys
 import textwrap
@@ -23,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMENT = re.compile(r"\s*<!--\s*listing:\s*([^\s#]+)(?:#([\w-]+))?\s*-->\s*$")
+DIFF_COMMENT = re.compile(r"\s*<!--\s*diff:\s*(\S+)\s+(\S+)\s*-->\s*$")
 FENCE = re.compile(r"(\s*)(`{3,}|~{3,})\s*([^\s`]*)[^`]*$")
 MARKER = re.compile(r"\s*(?://|#)\s*\[(/?)([\w-]+)\]\s*$")
 MUST_QUOTE = {"c", "h", "cpp", "c++", "cc", "cxx", "hpp"}
@@ -47,29 +56,32 @@ class Fence:
     indent: str
     language: str
     source: tuple | None  # (path, region or None), from the comment above
+    diff: tuple | None = None  # the two paths of a diff, likewise
 
 
 def parse(lines):
     """Returns the fenced blocks of a document, and the numbers of its lines of prose."""
-    fences, prose, source, i = [], [], None, 0
+    fences, prose, source, diff, i = [], [], None, None, 0
     while i < len(lines):
         comment, opening = COMMENT.match(lines[i]), FENCE.match(lines[i])
         if comment:
             source = comment.groups()
+        elif diff_comment := DIFF_COMMENT.match(lines[i]):
+            diff = diff_comment.groups()
         elif opening:
             indent, ticks, language = opening.groups()
             closing = re.compile(rf"\s*{re.escape(ticks[0])}{{{len(ticks)},}}\s*$")
             last = i + 1
             while last < len(lines) and not closing.match(lines[last]):
                 last += 1
-            fences.append(Fence(i + 1, last, indent, language.lower(), source))
-            source, i = None, last
+            fences.append(Fence(i + 1, last, indent, language.lower(), source, diff))
+            source, diff, i = None, None, last
         elif lines[i].strip():
-            if source:
+            if source or diff:
                 raise Problem(f"line {i + 1}: the listing comment above has no fenced block")
             prose.append(i)
         i += 1
-    if source:
+    if source or diff:
         raise Problem("the listing comment at the end has no fenced block")
     return fences, prose
 
@@ -95,19 +107,26 @@ def quoted(path, region):
 
 def listing(fence):
     """Returns the lines that belong into a fenced block which names its source."""
-    return [(fence.indent + line).rstrip() for line in quoted(*fence.source)]
+    lines = difference(*fence.diff) if fence.diff else quoted(*fence.source)
+    return [(fence.indent + line).rstrip() for line in lines]
+
+
+def difference(before, after):
+    """Returns the lines of diff -u, without those that name the files, and a line for each gap."""
+    lines = difflib.unified_diff(quoted(before, None), quoted(after, None), n=2, lineterm="")
+    return ["@@" if line.startswith("@@") else line for line in list(lines)[2:]]
 
 
 def listing_problems(lines, fences):
     for fence in fences:
         where = f"line {fence.first}"
-        if not fence.source:
+        if not (fence.source or fence.diff):
             if fence.language in MUST_QUOTE:
                 yield f"{where}: a listing in {fence.language} needs <!-- listing: path#region -->"
             continue
         try:
             if lines[fence.first : fence.last] != listing(fence):
-                name = "#".join(filter(None, fence.source))
+                name = "#".join(filter(None, fence.diff or fence.source))
                 yield f"{where}: differs from {name}; run build-scripts/sync_docs.sh"
         except Problem as problem:
             yield f"{where}: {problem}"
@@ -157,7 +176,7 @@ def sync(document):
     old = document.read_text(encoding="utf-8")
     lines = old.splitlines()
     for fence in reversed(parse(lines)[0]):  # from the end, so that line numbers stay true
-        if fence.source:
+        if fence.source or fence.diff:
             lines[fence.first : fence.last] = listing(fence)
     new = "".join(f"{line}\n" for line in lines)
     if new != old:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds one preset, installing what that takes, and runs its tests.
 #
-#   test.sh [PRESET] [CTEST_OPTION...]          PRESET: release (default), debug, asan, ...
+#   test.sh [PRESET] [CTEST_OPTION...]          PRESET: release (default), debug, asan, valgrind ...
 #   test.sh tsan -R channel                     the tests of one preset whose names match
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,11 +13,13 @@ if [[ $# -gt 0 && $1 != -* ]]; then
   shift
 fi
 
+build=$preset
 groups=(build test)
 launcher=()
 case $preset in
   clang) groups+=(sanitize) ;;
   aarch64) groups+=(aarch64) ;;
+  valgrind) build=release ;;
   asan* | tsan)
     groups+=(sanitize)
     # These sanitizers find no place for their shadow memory where the kernel randomises addresses
@@ -27,6 +29,6 @@ case $preset in
 esac
 need "${groups[@]}"
 
-echo "building preset $preset (output in build/$preset/build.log) ..."
-quietly "build/$preset/build.log" build-scripts/build.sh "$preset"
+echo "building preset $build (output in build/$build/build.log) ..."
+quietly "build/$build/build.log" build-scripts/build.sh "$build"
 exec "${launcher[@]}" ctest --preset "$preset" --output-on-failure -j2 "$@"

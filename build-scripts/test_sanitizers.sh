@@ -5,6 +5,11 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
+# log_of PRESET: what ctest keeps of its last run.
+log_of() {
+  printf 'build/%s/Testing/Temporary/LastTest.log' "${1/#valgrind/release}"
+}
+
 # report_skipped PRESET: lists the test cases that were skipped and why, which is what they printed
 # ("SKIPPED: ..."). ctest keeps that in its log.
 report_skipped() {
@@ -15,13 +20,13 @@ report_skipped() {
     END {
       printf "%s: %d tests skipped\n", preset, count
       for (i = 1; i <= count; ++i) print "  " skipped[i]
-    }' "build/$1/Testing/Temporary/LastTest.log"
+    }' "$(log_of "$1")"
 }
 
 failed=()
 for preset in asan tsan valgrind; do
-  rm -f "build/$preset/Testing/Temporary/LastTest.log"
+  rm -f "$(log_of "$preset")"
   build-scripts/test.sh "$preset" || failed+=("$preset")
-  if [[ -e build/$preset/Testing/Temporary/LastTest.log ]]; then report_skipped "$preset"; fi
+  if [[ -e $(log_of "$preset") ]]; then report_skipped "$preset"; fi
 done
 [[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]}"

@@ -92,6 +92,61 @@ class UnusedPort {
   sockaddr_in address_{};
 };
 
+// Application is one of chapters 20 to 23, with the ports that the system chose.
+class Application : public Chapter {
+ public:
+  explicit Application(const std::string& name) : Chapter(name, {"0", "0"}) {
+    http_ = port_after("http on 127.0.0.1:");
+    lines_ = port_after("lines on 127.0.0.1:");
+  }
+
+  // A connection to one of its ports.
+  static int connect(const std::string& port) {
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
+    REQUIRE(::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    return descriptor;
+  }
+
+  // exchange() sends text, and reads until what comes ends in answer.
+  static void exchange(int descriptor, std::string_view text, std::string_view answer) {
+    REQUIRE(::send(descriptor, text.data(), text.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(text.size()));
+    std::string all;
+    while (!std::string_view{all}.ends_with(answer)) {
+      char byte;
+      INFO(all);
+      REQUIRE(::recv(descriptor, &byte, 1, 0) == 1);
+      all += byte;
+    }
+  }
+
+  const std::string& http() const { return http_; }
+  const std::string& lines() const { return lines_; }
+
+  std::string output_of_the_pages() const {
+    std::string text = output;
+    text.replace(text.find(http_), http_.size(), "8080");
+    return text.replace(text.find(lines_, text.find("lines on")), lines_.size(), "9999");
+  }
+
+ private:
+  std::string port_after(const std::string& announcement) {
+    if (!read_until(announcement) || !read_until("\n")) {
+      wait();
+      throw std::runtime_error("it doesn't start: " + output + errors);
+    }
+    const std::size_t begin = output.find(announcement) + announcement.size();
+    return output.substr(begin, output.find('\n', begin) - begin);
+  }
+
+  std::string http_;
+  std::string lines_;
+};
+
 std::string without_first_line(const std::string& text) { return text.substr(text.find('\n') + 1); }
 
 void require_fails(const std::string& name, const std::string& argument, const std::string& why) {
@@ -176,4 +231,46 @@ TEST_CASE("chapter 12, the end of its input is the end of the program") {
   input.close();
   REQUIRE(server.wait().status == 0);
   REQUIRE(server.errors.empty());
+}
+
+TEST_CASE("chapter 13, datagrams") { require_prints_as_expected("13_datagrams"); }
+
+TEST_CASE("chapter 14, foreign descriptors") {
+  require_prints_as_expected("14_foreign_descriptors");
+}
+
+TEST_CASE("chapter 15, lines") { require_prints_as_expected("15_lines"); }
+
+TEST_CASE("chapter 16, names") { require_prints_as_expected("16_names"); }
+
+TEST_CASE("chapter 17, many listeners") { require_prints_as_expected("17_many_listeners"); }
+
+TEST_CASE("chapter 18, blocking work") { require_prints_as_expected("18_blocking_work"); }
+
+TEST_CASE("chapter 19, children and signals") {
+  support::skip_without_pidfd();
+  require_prints_as_expected("19_children_and_signals");
+}
+
+TEST_CASE("chapter 24, scopes") { require_prints_as_expected("24_scopes"); }
+
+TEST_CASE("chapters 20 to 23, an application takes coroutines in") {
+  const std::string name = GENERATE("20_before", "21_attach", "22_handler", "23_lines");
+  CAPTURE(name);
+  Application application{name};
+  if (name == "21_attach") REQUIRE(application.read_until("a thread ends\n"));
+  const int http = Application::connect(application.http());
+  const int lines = Application::connect(application.lines());
+  Application::exchange(lines, "tea\n", "how many?\n");
+  Application::exchange(lines, "3\ncake\n1", "how many?\n");
+  Application::exchange(http, "GET /slow HTTP/1.1\r\nHost: here\r\n\r\n",
+                        "\r\n\r\nslow, but here\n");
+  Application::exchange(lines, "\n", "1 cake, coming\nwhat?\n");
+  ::close(lines);
+  REQUIRE(application.read_until("left\n"));
+  ::close(http);
+  application.signal(SIGTERM);
+  REQUIRE(application.wait().status == 0);
+  REQUIRE(application.output_of_the_pages() == expected(name));
+  REQUIRE(application.errors.empty());
 }
