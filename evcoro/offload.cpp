@@ -93,25 +93,31 @@ class WorkerPoolCore : public std::enable_shared_from_this<WorkerPoolCore> {
   bool is_foreign() const noexcept { return process_ != process_number(); }
   std::error_code run(const std::shared_ptr<OffloadJob>& job, QueuePolicy policy, Timeout timeout);
   void shut_down() noexcept;
+  void retire() noexcept;
   WorkerPool::Counters counters() const noexcept;
 
  private:
+  struct Worker {
+    std::thread thread;
+    bool is_busy = false;
+  };
+  using Workers = std::list<Worker>;
+
   std::error_code enter(const std::shared_ptr<Offer>& offer, QueuePolicy policy, bool may_wait);
   std::error_code leave(Offer& offer, std::error_code error) noexcept;
   bool is_full() const noexcept;
   std::error_code start_worker();
-  void work() noexcept;
+  void work(Workers::iterator self) noexcept;
   bool wait_for_work(std::unique_lock<std::mutex>& lock) noexcept;
   void run_next(std::unique_lock<std::mutex>& lock) noexcept;
   void end(std::shared_ptr<Offer> offer, Offer::State state) noexcept;
-  void detach_this_worker() noexcept;
 
   const WorkerPoolOptions options_;
   const int process_ = watch_forks();
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
   std::list<std::shared_ptr<Offer>> queue_;  // and those who wait for a place in it
-  std::list<std::thread> workers_;
+  Workers workers_;
   std::size_t idle_ = 0;  // workers that wait for work
   std::size_t running_ = 0;
   bool shutting_down_ = false;
@@ -169,20 +175,29 @@ std::error_code WorkerPoolCore::leave(Offer& offer, std::error_code error) noexc
 
 std::error_code WorkerPoolCore::start_worker() {
   const SignalsBlocked blocked;
+  const auto worker = workers_.emplace(workers_.end());
   try {
-    workers_.emplace_back([self = shared_from_this()] { self->work(); });
+    worker->thread = std::thread{[self = shared_from_this(), worker] { self->work(worker); }};
     return {};
   } catch (const std::system_error& error) {
+    workers_.erase(worker);
     return error.code();
   }
 }
 
 // --- in a worker ---
 
-void WorkerPoolCore::work() noexcept {
+void WorkerPoolCore::work(Workers::iterator self) noexcept {
   ::pthread_setname_np(::pthread_self(), options_.name.c_str());
   std::unique_lock lock{mutex_};
-  while (wait_for_work(lock)) run_next(lock);
+  while (wait_for_work(lock)) {
+    self->is_busy = true;
+    run_next(lock);
+    self->is_busy = false;
+  }
+  if (shutting_down_) return;  // to be joined
+  self->thread.detach();
+  workers_.erase(self);
 }
 
 // False: the worker ends.
@@ -190,17 +205,7 @@ bool WorkerPoolCore::wait_for_work(std::unique_lock<std::mutex>& lock) noexcept 
   ++idle_;
   work_.wait_for(lock, options_.idle_time, [&] { return !queue_.empty() || shutting_down_; });
   --idle_;
-  if (!queue_.empty()) return true;
-  if (!shutting_down_) detach_this_worker();
-  return false;
-}
-
-void WorkerPoolCore::detach_this_worker() noexcept {
-  const auto self = std::find_if(workers_.begin(), workers_.end(), [](const std::thread& each) {
-    return each.get_id() == std::this_thread::get_id();
-  });
-  self->detach();
-  workers_.erase(self);
+  return !queue_.empty() && !shutting_down_;
 }
 
 void WorkerPoolCore::run_next(std::unique_lock<std::mutex>& lock) noexcept {
@@ -229,7 +234,7 @@ void WorkerPoolCore::end(std::shared_ptr<Offer> offer, Offer::State state) noexc
 // --- in any OS thread ---
 
 void WorkerPoolCore::shut_down() noexcept {
-  std::list<std::thread> workers;
+  Workers workers;
   {
     const std::lock_guard lock{mutex_};
     shutting_down_ = true;
@@ -238,12 +243,28 @@ void WorkerPoolCore::shut_down() noexcept {
     workers.swap(workers_);
   }
   work_.notify_all();
-  for (std::thread& each : workers) {
-    if (each.get_id() == std::this_thread::get_id()) {
+  for (Worker& each : workers) {
+    if (each.thread.get_id() == std::this_thread::get_id()) {
       stacks::misuse("a WorkerPool was destroyed by a job of its own; destroy it elsewhere");
     }
-    each.join();
+    each.thread.join();
   }
+}
+
+// At the end of the process: no job begins any more, and who works at none ends. The others end with
+// the process, since nobody knows how long they would take.
+void WorkerPoolCore::retire() noexcept {
+  Workers idle;
+  {
+    const std::lock_guard lock{mutex_};
+    shutting_down_ = true;
+    for (auto each = workers_.begin(); each != workers_.end();) {
+      const auto worker = each++;
+      if (!worker->is_busy) idle.splice(idle.end(), workers_, worker);
+    }
+  }
+  work_.notify_all();
+  for (Worker& each : idle) each.thread.join();
 }
 
 WorkerPool::Counters WorkerPoolCore::counters() const noexcept {
@@ -284,12 +305,22 @@ WorkerPool::~WorkerPool() {
   }
 }
 
+// The shared pool of this process, which is never destroyed, but retires with the process.
+struct WorkerPool::Shared {
+  ~Shared() {
+    const WorkerPool* const it = pool;
+    if (it != nullptr && !it->core_->is_foreign()) it->core_->retire();
+  }
+
+  std::atomic<WorkerPool*> pool{nullptr};
+};
+
 WorkerPool& WorkerPool::shared() {
-  static std::atomic<WorkerPool*> the_shared{nullptr};
-  WorkerPool* pool = the_shared;
+  static Shared the_shared;
+  WorkerPool* pool = the_shared.pool;
   while (pool == nullptr || pool->core_->is_foreign()) {
     auto fresh = std::make_unique<WorkerPool>();
-    if (the_shared.compare_exchange_strong(pool, fresh.get())) return *fresh.release();
+    if (the_shared.pool.compare_exchange_strong(pool, fresh.get())) return *fresh.release();
   }
   return *pool;
 }

@@ -143,7 +143,8 @@ class EVCORO_API WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   // shared() is the process's pool, with the default options, made at the first call; a child of
-  // fork(2) gets its own. It is never destroyed: what runs when the process exits ends with it.
+  // fork(2) gets its own. It is never destroyed: what runs when the process exits ends with it, and
+  // what has not begun by then is not begun.
   static WorkerPool& shared();
 
   // For statistics: it may be over before one has read it. waiting counts the jobs that have not
@@ -156,6 +157,7 @@ class EVCORO_API WorkerPool {
   Counters counters() const noexcept;
 
  private:
+  struct Shared;
   friend std::error_code detail::run_in_worker(WorkerPool& pool,
                                                const std::shared_ptr<detail::OffloadJob>& job,
                                                QueuePolicy policy, Timeout timeout);

@@ -401,6 +401,7 @@ void AcceptorCore::close(bool serve_backlog) noexcept {
   event_del(&event_);  // it may be active
   loop_->scheduler().disarm(*this);
   StackWaiter::unlink();
+  waits_for_end_ = false;
   give_reserve_up();
   wake_drainer();
 }
