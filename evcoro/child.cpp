@@ -177,13 +177,13 @@ namespace {
 
 using detail::OwnedDescriptor;
 
-// Stream is a standard stream of a command.
-struct Stream {
+// StandardStream is one of a command.
+struct StandardStream {
   OwnedDescriptor ours;    // of a socket
   OwnedDescriptor theirs;  // none: inherited
 };
 
-std::error_code open_pair(Stream& stream) noexcept {
+std::error_code open_pair(StandardStream& stream) noexcept {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return detail::system_error();
@@ -192,7 +192,7 @@ std::error_code open_pair(Stream& stream) noexcept {
   return {};
 }
 
-std::error_code open_stream(Redirect redirect, Stream& stream) noexcept {
+std::error_code open_stream(Redirect redirect, StandardStream& stream) noexcept {
   switch (redirect.kind()) {
     case Redirect::Kind::inherit:
     case Redirect::Kind::output:
@@ -214,7 +214,7 @@ std::error_code open_stream(Redirect redirect, Stream& stream) noexcept {
   return stream.theirs ? std::error_code{} : detail::system_error();
 }
 
-std::error_code open_streams(const Command& command, Stream (&streams)[3]) noexcept {
+std::error_code open_streams(const Command& command, StandardStream (&streams)[3]) noexcept {
   const Redirect redirects[] = {command.in, command.out, command.errors};
   for (int number = 0; number < 3; ++number) {
     const bool is_errors = number == STDERR_FILENO;
@@ -237,7 +237,7 @@ Result<Child> Child::start(const Command& command) {
 Result<Child> Child::start(Loop& loop, const Command& command) {
   if (loop.core().is_foreign()) return Errc::parents_loop;
   if (command.arguments.empty()) return detail::system_error(EINVAL);
-  Stream streams[3];
+  StandardStream streams[3];
   if (const auto error = open_streams(command, streams)) return error;
   const int theirs[] = {streams[0].theirs.get(), streams[1].theirs.get(), streams[2].theirs.get()};
   const auto state = detail::ChildState::start(

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // How long ~Loop lets cancelled threads run that keep each other ready.
-constexpr auto patience = 1s;
+constexpr auto grace_time = 1s;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void LoopCore::drive_directly(TimePoint deadline) noexcept {
 }
 
 bool LoopCore::drive_until_ended(const corothread::Task& task) {
-  const TimePoint deadline = now() + patience;
+  const TimePoint deadline = now() + grace_time;
   while (!task.has_ended() && scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
   while (!task.has_ended() && !is_dispatching() && pass(never)) {
   }
@@ -117,7 +117,7 @@ void LoopCore::end_threads() noexcept {
   }
   const Counted counted{shutdowns_};
   cancel_all(nullptr);
-  drive_directly(now() + patience);
+  drive_directly(now() + grace_time);
   if (scheduler_.live_tasks() == 0) return;
   for (const ThreadInfo& each : threads()) {
     stacks::report(

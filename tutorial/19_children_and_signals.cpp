@@ -82,7 +82,7 @@ void wait_for_signals(SignalWaiter& signals) {
 
 // [main]
 int main() try {
-  Loop loop{{.capacity = 10}};
+  Loop loop{{.capacity = 10, .stack_size = 32 * 1024}};
   SignalWaiter signals{loop, {SIGHUP, SIGTERM}};  // before there is any other OS thread
   Thread waiting = loop.spawn([&] { wait_for_signals(signals); }).value();
   const auto all = [] {

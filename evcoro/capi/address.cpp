@@ -11,6 +11,7 @@
 #include <stacks/stacks_c.hpp>
 
 using evcoro::Address;
+using evcoro::capi::refuse;
 using evcoro::stacks::fail;
 
 static_assert(sizeof(IPADDRESS) == 24 && sizeof(SOCKADDR) == 128, "part of the ABI");
@@ -21,11 +22,6 @@ bool is_ip(int family) noexcept { return family == AF_INET || family == AF_INET6
 
 char* to_c_string(std::string_view text) noexcept {
   return ::strndup(text.data(), text.size());  // for the caller to free()
-}
-
-char* refuse(int error) noexcept {
-  fail(error);
-  return nullptr;
 }
 
 int store(const Address& from, IPADDRESS& to) noexcept {

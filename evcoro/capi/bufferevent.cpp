@@ -4,6 +4,7 @@
 #include <span>
 
 #include <evcoro/libevent/bufferevent.h>
+#include <evcoro/capi/bytes.hpp>
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/libevent/bufferevent.hpp>
@@ -33,10 +34,6 @@ EVBUFFEREVENT* make(EVTHREAD* thread, bufferevent* bev, BuffereventOptions optio
   result->stream = std::move(*stream);
   thread->objects.push_back(*result);
   return result;
-}
-
-int to_int(const evcoro::IoResult& io) noexcept {
-  return io.error ? fail(io.error) : static_cast<int>(io.count);
 }
 
 }  // namespace

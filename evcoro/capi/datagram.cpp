@@ -40,7 +40,7 @@ bool is_address(const sockaddr* address, socklen_t length) noexcept {
 
 // As store(), but an address of no family is one of AF_UNSPEC.
 int store_sender(const Address& from, SOCKADDR& to) noexcept {
-  if (from.family() != AF_UNSPEC) return store(from, to);
+  if (from.family() != AF_UNSPEC) return evcoro::capi::store(from, to);
   std::memset(&to, 0, sizeof to);
   return 0;
 }

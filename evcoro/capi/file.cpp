@@ -5,13 +5,13 @@
 #include <span>
 #include <string>
 
+#include <evcoro/capi/bytes.hpp>
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/capi/text.hpp>
 #include <evcoro/file.hpp>
 
 using namespace evcoro::capi;
 using evcoro::File;
-using evcoro::IoResult;
 
 struct tagEVFILE final : Object {
   explicit tagEVFILE(File its_file) noexcept : file(std::move(its_file)) {}
@@ -26,21 +26,6 @@ EVFILE* make(EVTHREAD* thread, evcoro::Result<File> file) noexcept {
   if (result == nullptr) return refuse(ENOMEM);
   thread->objects.push_back(*result);
   return result;
-}
-
-bool is_usable(const EVFILE* file, const void* buf, size_t size) noexcept {
-  return file != nullptr && (buf != nullptr || size == 0) && size <= INT_MAX;
-}
-
-int to_int(const IoResult& io) noexcept {
-  return io.error ? fail(io.error) : static_cast<int>(io.count);
-}
-
-std::span<std::byte> bytes(void* data, size_t size) noexcept {
-  return {static_cast<std::byte*>(data), size};
-}
-std::span<const std::byte> bytes(const void* data, size_t size) noexcept {
-  return {static_cast<const std::byte*>(data), size};
 }
 
 }  // namespace
@@ -80,24 +65,24 @@ int EVFILE_fd(EVFILE* file) noexcept {
 }
 
 int EVFILE_read(EVFILE* file, void* buf, size_t size, struct timeval timeout) noexcept {
-  if (!is_usable(file, buf, size)) return fail(EINVAL);
+  if (!is_usable(file, buf, size) || size > INT_MAX) return fail(EINVAL);
   return to_int(file->file.read(bytes(buf, size), to_timeout(timeout)));
 }
 
 int EVFILE_pread(EVFILE* file, void* buf, size_t size, uint64_t offset,
                  struct timeval timeout) noexcept {
-  if (!is_usable(file, buf, size)) return fail(EINVAL);
+  if (!is_usable(file, buf, size) || size > INT_MAX) return fail(EINVAL);
   return to_int(file->file.pread(bytes(buf, size), offset, to_timeout(timeout)));
 }
 
 int EVFILE_write(EVFILE* file, const void* buf, size_t size, struct timeval timeout) noexcept {
-  if (!is_usable(file, buf, size)) return fail(EINVAL);
+  if (!is_usable(file, buf, size) || size > INT_MAX) return fail(EINVAL);
   return to_int(file->file.write(bytes(buf, size), to_timeout(timeout)));
 }
 
 int EVFILE_pwrite(EVFILE* file, const void* buf, size_t size, uint64_t offset,
                   struct timeval timeout) noexcept {
-  if (!is_usable(file, buf, size)) return fail(EINVAL);
+  if (!is_usable(file, buf, size) || size > INT_MAX) return fail(EINVAL);
   return to_int(file->file.pwrite(bytes(buf, size), offset, to_timeout(timeout)));
 }
 

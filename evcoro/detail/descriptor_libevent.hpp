@@ -20,6 +20,11 @@
 
 namespace evcoro::detail {
 
+// A thread that never has to wait lets the loop poll after so many operations on one descriptor.
+inline constexpr int longest_streak = 128;
+
+inline const std::error_code bad_descriptor = system_error(EBADF);
+
 // would_block() says whether an errno means that there is nothing, or no room.
 inline bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 

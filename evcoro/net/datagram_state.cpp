@@ -12,9 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A thread that never has to wait lets the loop poll after so many operations on one socket.
-constexpr int longest_streak = 128;
-
 // After so many datagrams that came one by one, it is asked whether they come in bunches now.
 constexpr int probe_interval = 16;
 
@@ -180,11 +177,8 @@ IoResult DatagramState::send(DatagramBatch& batch, std::size_t first, Timeout ti
 // --- the handle's operations, each flattened as those of Socket are ---
 
 namespace evcoro {
-namespace {
 
-const std::error_code bad_descriptor = detail::system_error(EBADF);
-
-}  // namespace
+using detail::bad_descriptor;
 
 [[gnu::flatten]] DatagramResult DatagramSocket::recv_from(std::span<std::byte> buffer,
                                                           Address& sender, Timeout timeout,

@@ -22,7 +22,7 @@ OwnedDescriptor open_socket(int family) noexcept {
 }
 
 // How an attempt that the kernel has reported has ended.
-int outcome(int descriptor) noexcept {
+int connect_error(int descriptor) noexcept {
   int error = 0;
   socklen_t size = sizeof error;
   return ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
@@ -120,7 +120,7 @@ std::unique_ptr<Race::Attempt> Race::settle() noexcept {
   std::unique_ptr<Attempt> winner;
   std::erase_if(attempts_, [&](std::unique_ptr<Attempt>& each) {
     if (!each->is_ready || winner != nullptr) return false;
-    const int error = outcome(each->socket.get());
+    const int error = connect_error(each->socket.get());
     if (error != 0) {
       note_failure(error);
     } else {

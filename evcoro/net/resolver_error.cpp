@@ -5,7 +5,7 @@
 namespace evcoro {
 namespace {
 
-class Category final : public std::error_category {
+class ResolveCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "evcoro.resolve"; }
 
@@ -66,7 +66,7 @@ class Category final : public std::error_category {
 }  // namespace
 
 const std::error_category& resolve_category() noexcept {
-  static const Category category;
+  static const ResolveCategory category;
   return category;
 }
 

@@ -14,13 +14,13 @@ std::error_code option_error() noexcept {
 }
 
 template <class T>
-std::error_code set(int descriptor, int level, int name, const T& value) noexcept {
+std::error_code set_raw(int descriptor, int level, int name, const T& value) noexcept {
   if (::setsockopt(descriptor, level, name, &value, sizeof value) == 0) return {};
   return option_error();
 }
 
 template <class T>
-std::error_code get(int descriptor, int level, int name, T& value) noexcept {
+std::error_code get_raw(int descriptor, int level, int name, T& value) noexcept {
   socklen_t size = sizeof value;
   if (::getsockopt(descriptor, level, name, &value, &size) == 0) return {};
   return option_error();
@@ -30,7 +30,7 @@ std::error_code get(int descriptor, int level, int name, T& value) noexcept {
 OptionKey resolve(int descriptor, const OptionKey& key) noexcept {
   int family = 0;
   const bool has_other = key.ipv6_level >= 0;
-  if (has_other && !get(descriptor, SOL_SOCKET, SO_DOMAIN, family) && family == AF_INET6) {
+  if (has_other && !get_raw(descriptor, SOL_SOCKET, SO_DOMAIN, family) && family == AF_INET6) {
     return {key.ipv6_level, key.ipv6_name};
   }
   return {key.level, key.name};
@@ -45,21 +45,21 @@ bool is_linger(const OptionKey& key) noexcept {
 std::error_code set_option(int descriptor, const OptionKey& key, int value) noexcept {
   if (is_linger(key)) {
     if (value < -1) return Errc::bad_option_value;
-    return set(descriptor, key.level, key.name, linger{value >= 0, value < 0 ? 0 : value});
+    return set_raw(descriptor, key.level, key.name, linger{value >= 0, value < 0 ? 0 : value});
   }
   const OptionKey resolved = resolve(descriptor, key);
-  return set(descriptor, resolved.level, resolved.name, value);
+  return set_raw(descriptor, resolved.level, resolved.name, value);
 }
 
 Result<int> get_option(int descriptor, const OptionKey& key) noexcept {
   int value = 0;
   if (is_linger(key)) {
     linger on{};
-    if (const auto error = get(descriptor, key.level, key.name, on)) return error;
+    if (const auto error = get_raw(descriptor, key.level, key.name, on)) return error;
     return on.l_onoff != 0 ? on.l_linger : -1;
   }
   const OptionKey resolved = resolve(descriptor, key);
-  if (const auto error = get(descriptor, resolved.level, resolved.name, value)) return error;
+  if (const auto error = get_raw(descriptor, resolved.level, resolved.name, value)) return error;
   return value;
 }
 
@@ -72,17 +72,17 @@ std::error_code change_membership(int descriptor, bool joins, const Address& gro
   request.gr_interface = interface;
   std::memcpy(&request.gr_group, group.data(), group.size());
   const int level = group.family() == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
-  return set(descriptor, level, joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, request);
+  return set_raw(descriptor, level, joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, request);
 }
 
 std::error_code set_multicast_interface(int descriptor, unsigned interface) noexcept {
   int family = 0;
-  if (const auto error = get(descriptor, SOL_SOCKET, SO_DOMAIN, family)) return error;
+  if (const auto error = get_raw(descriptor, SOL_SOCKET, SO_DOMAIN, family)) return error;
   const auto index = static_cast<int>(interface);
-  if (family == AF_INET6) return set(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
+  if (family == AF_INET6) return set_raw(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
   ip_mreqn request{};
   request.imr_ifindex = index;
-  return set(descriptor, IPPROTO_IP, IP_MULTICAST_IF, request);
+  return set_raw(descriptor, IPPROTO_IP, IP_MULTICAST_IF, request);
 }
 
 namespace {

@@ -15,9 +15,6 @@
 namespace evcoro::detail {
 namespace {
 
-// A thread that never has to wait lets the loop poll after so many operations on one socket.
-constexpr int longest_streak = 128;
-
 // sendfile(2) is asked for this much at a time: other threads run between.
 constexpr std::size_t most_of_a_file = 1 << 20;
 
@@ -340,11 +337,8 @@ IoResult SocketState::send(std::span<const std::span<const std::byte>> buffers, 
 // return to, and mispredicts every return on the way up.
 
 namespace evcoro {
-namespace {
 
-const std::error_code bad_descriptor = detail::system_error(EBADF);
-
-}  // namespace
+using detail::bad_descriptor;
 
 std::error_code Socket::connect(const sockaddr* address, socklen_t size, Timeout timeout) noexcept {
   return state_ == nullptr ? bad_descriptor : state_->connect(address, size, timeout);

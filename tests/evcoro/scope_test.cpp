@@ -221,16 +221,20 @@ TEST_CASE_METHOD(support::LoopFixture,
 TEST_CASE_METHOD(support::LoopFixture, "a scope survives cancellation at each of its waits") {
   in_thread([&] {
     const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      bool waits = false;
       Scope scope;
       for (int i = 0; i < 3; ++i) {
-        const auto spawned = scope.spawn([i] {
+        const auto spawned = scope.spawn([i, &waits] {
           Scope nested;
           if (!nested.spawn([] { return this_thread::sleep_for(1ms); })) return;
           (void)this_thread::sleep_for(i * 1ms);
+          while (!waits && !this_thread::yield()) {
+          }
         });
         if (!spawned) break;
         if (this_thread::sleep_for(1ms)) break;
       }
+      waits = true;
       const std::error_code error = scope.wait();
       CHECK((error == std::errc::operation_canceled) == cancelled);
     });
