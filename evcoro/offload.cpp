@@ -251,8 +251,8 @@ void WorkerPoolCore::shut_down() noexcept {
   }
 }
 
-// At the end of the process: no job begins any more, and who works at none ends. The others end with
-// the process, since nobody knows how long they would take.
+// At the end of the process: no job begins any more, and who works at none ends. The others end
+// with the process, since nobody knows how long they would take.
 void WorkerPoolCore::retire() noexcept {
   Workers idle;
   {
