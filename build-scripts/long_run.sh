@@ -40,7 +40,7 @@ while [[ $# -gt 0 ]]; do
       usage
       exit
       ;;
-    --short) value+=([cycles]=20000 [idle]=1000 [active]=50 [seconds]=10 [repeats]=2) ;;
+    --short) value+=([cycles]=50000 [idle]=1000 [active]=50 [seconds]=10 [repeats]=2) ;;
     --long) value+=([cycles]=1000000 [idle]=10000 [active]=500 [seconds]=1800 [repeats]=200) ;;
     --server)
       [[ -x ${2:-} && ! -d $2 ]] || refuse "$1 needs a program; see --help"
