@@ -73,6 +73,14 @@ std::error_code Descriptor::wait_aside(Direction direction, TimePoint deadline,
   return to_error(number_ < 0 ? Wake::cancelled : how);
 }
 
+std::error_code Descriptor::wait_to_retry(Direction direction, TimePoint deadline,
+                                          RetryPause& pause, const char* what) noexcept {
+  const TimePoint next = Clock::now() + pause.next();
+  const auto error = wait_aside(direction, std::min(deadline, next), what);
+  if (error == std::errc::timed_out && next < deadline) return {};
+  return error;
+}
+
 // What the parked threads wait for.
 short Descriptor::wanted() const noexcept {
   return static_cast<short>(

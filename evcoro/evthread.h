@@ -75,6 +75,12 @@ EVCORO_API EVLOOP* EVLOOP_init_base(STACKS* stacks, struct event_base* base) EVC
 
 EVCORO_API struct event_base* EVLOOP_base(EVLOOP* loop) EVCORO_NOEXCEPT;
 
+// EVLOOP_set_event_priority() gives the events of the loop, and those that it adds from now on, a
+// priority among the application's: 0 is first, see event_base_priority_init(); without it they
+// have libevent's, in the middle. EINVAL if the base has no such priority, EBUSY inside of a
+// callback of the base.
+EVCORO_API int EVLOOP_set_event_priority(EVLOOP* loop, int priority) EVCORO_NOEXCEPT;
+
 // EVLOOP_run() drives the loop. As event_base_dispatch(), it returns 0 after EVLOOP_break(), and 1
 // when nothing is left to do: no thread, no acceptor, no pending event; 2 after EVLOOP_abort(). It
 // can be called again. EDEADLK in a thread or callback of this loop.
@@ -132,7 +138,7 @@ typedef struct tagEVTHREAD_INFO {
   const char* started_at;   // where EVTHREAD_init() was called: "file:line"
   EVCANCEL_REASON cancel_reason;
   int urgent;
-  uint64_t parks;             // how often it has parked
+  uint64_t parks;             // how often it has parked: it was resumed as often, yields apart
   struct timeval parked_for;  // to some milliseconds; zero unless parked
   uintptr_t reserved[1];
 } EVTHREAD_INFO;

@@ -115,7 +115,8 @@ Offset plus(Offset offset, std::size_t done) noexcept {
   return offset ? Offset{*offset + done} : offset;
 }
 
-IoResult read_all(const Handle& handle, std::span<std::byte> buffer, Offset offset,
+// The handle is a copy: the File may be closed, or go, between two pieces.
+IoResult read_all(Handle handle, std::span<std::byte> buffer, Offset offset,
                   Timeout timeout) noexcept {
   if (handle == nullptr) return {0, system_error(EBADF)};
   return in_pieces(
@@ -130,7 +131,7 @@ IoResult read_all(const Handle& handle, std::span<std::byte> buffer, Offset offs
       });
 }
 
-IoResult write_all(const Handle& handle, std::span<const std::byte> data, Offset offset,
+IoResult write_all(Handle handle, std::span<const std::byte> data, Offset offset,
                    Timeout timeout) noexcept try {
   if (handle == nullptr) return {0, system_error(EBADF)};
   return in_pieces(

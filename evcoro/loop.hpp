@@ -174,8 +174,8 @@ class EVCORO_API Loop {
   // owned() is for the library's own use.
   detail::OwnedList& owned() noexcept { return owned_; }
 
-  // set_bandwidth() throttles the sockets that are made in the loop from now on, all together; see
-  // Socket::set_bandwidth().
+  // set_bandwidth() throttles the stream sockets that are made in the loop from now on, all
+  // together; see Socket::set_bandwidth().
   void set_bandwidth(Bandwidth bandwidth) noexcept;
 
   // set_event_priority() gives the events of the loop, and those that it adds from now on, a

@@ -140,7 +140,8 @@ std::error_code WorkerPoolCore::run(const std::shared_ptr<OffloadJob>& job, Queu
 }
 
 bool WorkerPoolCore::is_full() const noexcept {
-  return running_ + queue_.size() >= options_.max_workers + options_.queue_limit;
+  const std::size_t held = running_ + queue_.size();
+  return held >= options_.max_workers && held - options_.max_workers >= options_.queue_limit;
 }
 
 std::error_code WorkerPoolCore::enter(const std::shared_ptr<Offer>& offer, QueuePolicy policy,

@@ -84,6 +84,10 @@ std::error_code Scope::wait(Timeout timeout) {
 
 void Scope::on_thread_end(ThreadTask& thread) noexcept {
   thread.membership_.unlink();
+  drop_one();
+}
+
+void Scope::drop_one() noexcept {
   if (--count_ == 0 && owner_waits_) owner_.core().scheduler().wake(owner_, Wake::ready);
 }
 

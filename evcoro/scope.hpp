@@ -99,10 +99,12 @@ class EVCORO_API Scope : private corothread::TimerNode {
     return spawn(SpawnOptions{.where = where}, std::forward<F>(function));
   }
 
-  // spawn_wait() waits for a stack if there is none, as Loop::spawn_wait() does.
+  // spawn_wait() waits for a stack if there is none, as Loop::spawn_wait() does. Until then the
+  // scope stays open: its end waits for that, too.
   template <class F>
   Result<void> spawn_wait(const SpawnOptions& options, F&& function, Timeout timeout = {}) {
     if (const auto error = admit()) return error;
+    const Guest guest{*this};
     return adopt(loop().spawn_wait(
         options, ScopedFunction<std::decay_t<F>>{*this, std::forward<F>(function)}, timeout));
   }
@@ -124,11 +126,21 @@ class EVCORO_API Scope : private corothread::TimerNode {
   // is_innermost() says whether it is the last that its thread has open.
   bool is_innermost() const noexcept { return owner_.innermost_scope_ == this; }
 
-  // thread_count() is how many threads of the scope have not ended.
+  // thread_count() is how many threads of the scope have not ended, with those that wait for a
+  // stack.
   std::size_t thread_count() const noexcept { return count_; }
 
  private:
   friend class detail::ThreadTask;
+
+  // Guest keeps the scope open.
+  struct Guest {
+    explicit Guest(Scope& its_scope) noexcept : scope(its_scope) { ++scope.count_; }
+    ~Guest() { scope.drop_one(); }
+    Guest(const Guest&) = delete;
+    Guest& operator=(const Guest&) = delete;
+    Scope& scope;
+  };
 
   // ScopedFunction tells the scope of a failure.
   template <class Function>
@@ -161,6 +173,7 @@ class EVCORO_API Scope : private corothread::TimerNode {
   void note(std::error_code error) noexcept;
   void fail(std::exception_ptr exception, std::error_code error) noexcept;
   void on_thread_end(detail::ThreadTask& thread) noexcept;
+  void drop_one() noexcept;
   bool join(TimePoint deadline) noexcept;
   void report_failure() noexcept;
   static void on_deadline(corothread::TimerNode& node) noexcept;

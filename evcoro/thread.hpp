@@ -59,7 +59,7 @@ struct ThreadInfo {
   CancelReason cancel_reason = CancelReason::none;
   std::string spawned_at = {};  // "file:line"
   Priority priority = Priority::normal;
-  std::uint64_t parks = 0;      // how often it has parked
+  std::uint64_t parks = 0;      // how often it has parked: it was resumed as often, yields apart
   TimePoint parked_since = {};  // to some milliseconds; only if it is parked
 };
 

@@ -20,6 +20,8 @@ struct tagEVBUFFEREVENT final : Object {
   BuffereventStream stream;
 };
 
+evcoro::AnyStream evcoro::capi::to_stream(EVBUFFEREVENT& stream) noexcept { return stream.stream; }
+
 namespace {
 
 EVBUFFEREVENT* make(EVTHREAD* thread, bufferevent* bev, BuffereventOptions options) noexcept {

@@ -93,6 +93,11 @@ int EVDATAGRAM_connect(EVDATAGRAM* socket, const struct sockaddr* address,
   return finish(socket->socket.connect(Address{address, length}));
 }
 
+int EVDATAGRAM_disconnect(EVDATAGRAM* socket) noexcept {
+  if (socket == nullptr) return fail(EINVAL);
+  return finish(socket->socket.disconnect());
+}
+
 int EVDATAGRAM_recv_from(EVDATAGRAM* socket, void* buf, size_t size, int flags, SOCKADDR* sender,
                          size_t* whole, struct timeval timeout) noexcept {
   if (!is_usable(socket, buf, size) || size > INT_MAX) return fail(EINVAL);
@@ -127,6 +132,11 @@ int EVDATAGRAM_join(EVDATAGRAM* socket, const SOCKADDR* group, unsigned interfac
 int EVDATAGRAM_leave(EVDATAGRAM* socket, const SOCKADDR* group, unsigned interface_index) noexcept {
   if (socket == nullptr || group == nullptr) return fail(EINVAL);
   return finish(socket->socket.leave(to_address(*group), interface_index));
+}
+
+int EVDATAGRAM_set_multicast_interface(EVDATAGRAM* socket, unsigned interface_index) noexcept {
+  if (socket == nullptr) return fail(EINVAL);
+  return finish(socket->socket.set_multicast_interface(interface_index));
 }
 
 int EVDATAGRAM_set_option(EVDATAGRAM* socket, EVOPTION option, int value) noexcept {

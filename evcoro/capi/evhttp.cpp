@@ -84,6 +84,13 @@ int EVHTTPHANDLER_drain(EVHTTPHANDLER* handler, struct timeval timeout) noexcept
   return finish(handler->handler.drain(to_timeout(timeout)));
 }
 
+int EVHTTPHANDLER_counters(EVHTTPHANDLER* handler, EVHTTPHANDLER_COUNTERS* counters) noexcept {
+  if (handler == nullptr || counters == nullptr) return fail(EINVAL);
+  const auto now = handler->handler.counters();
+  *counters = {now.handled, now.refused, now.waiting, now.active};
+  return 0;
+}
+
 int EVHTTPHANDLER_active(EVHTTPHANDLER* handler) noexcept {
   if (handler == nullptr) return fail(EINVAL);
   return static_cast<int>(handler->handler.counters().active);

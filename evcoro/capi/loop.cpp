@@ -127,6 +127,11 @@ struct event_base* EVLOOP_base(EVLOOP* loop) noexcept {
   return loop->loop.base();
 }
 
+int EVLOOP_set_event_priority(EVLOOP* loop, int priority) noexcept {
+  if (loop == nullptr) return fail(EINVAL);
+  return finish(loop->loop.set_event_priority(priority));
+}
+
 static int end_number(Loop::End end) noexcept {
   switch (end) {
     case Loop::End::stopped:

@@ -12,6 +12,7 @@
 
 #include <evcoro/evthread.h>
 #include <evcoro/net/limits.h>
+#include <evcoro/io/stream.hpp>
 #include <evcoro/loop.hpp>
 #include <evcoro/net/address.hpp>
 #include <evcoro/net/socket.hpp>
@@ -21,6 +22,8 @@
 #include <evcoro/timer.hpp>
 #include <stacks/intrusive_list.hpp>
 #include <stacks/stacks_c.hpp>
+
+struct tagEVBUFFEREVENT;
 
 namespace evcoro::capi {
 
@@ -49,6 +52,9 @@ stacks::StackPool* to_spawn_options(const EVTHREAD_OPTIONS* options,
 
 // to_options() stores an acceptor's limits.
 void to_options(const EVTCPACCEPTOR_LIMITS& from, TcpAcceptor::Options& to) noexcept;
+
+// to_stream() is what an EVBUFFEREVENT reads and writes.
+AnyStream to_stream(tagEVBUFFEREVENT& stream) noexcept;
 
 // is_reason() is false of EVCANCEL_NONE, too.
 inline bool is_reason(EVCANCEL_REASON reason) noexcept {

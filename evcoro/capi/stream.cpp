@@ -6,25 +6,30 @@
 #include <span>
 #include <string_view>
 
+#include <evcoro/libevent/bufferevent.h>
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/io/buffered_reader.hpp>
 #include <evcoro/io/buffered_writer.hpp>
 
 using namespace evcoro::capi;
+using evcoro::AnyStream;
 using evcoro::BufferedReader;
 using evcoro::BufferedWriter;
 using evcoro::IoResult;
 using evcoro::Result;
-using evcoro::Socket;
 
 struct tagEVREADER final : Object {
-  tagEVREADER(Socket& socket, evcoro::ReaderOptions options) noexcept : reader(socket, options) {}
-  BufferedReader<Socket> reader;
+  tagEVREADER(AnyStream its_stream, evcoro::ReaderOptions options) noexcept
+      : stream(its_stream), reader(stream, options) {}
+  AnyStream stream;
+  BufferedReader<AnyStream> reader;
 };
 
 struct tagEVWRITER final : Object {
-  tagEVWRITER(Socket& socket, std::size_t size) noexcept : writer(socket, size) {}
-  BufferedWriter<Socket> writer;
+  tagEVWRITER(AnyStream its_stream, std::size_t size) noexcept
+      : stream(its_stream), writer(stream, size) {}
+  AnyStream stream;
+  BufferedWriter<AnyStream> writer;
 };
 
 namespace {
@@ -52,14 +57,28 @@ T* give_to(EVTHREAD& thread, T* object) noexcept {
   return object;
 }
 
+EVREADER* make_reader(EVTHREAD& thread, AnyStream stream, size_t size, size_t limit) noexcept {
+  evcoro::ReaderOptions options;
+  if (size != 0) options.size = size;
+  if (limit != 0) options.limit = limit;
+  return give_to(thread, new (std::nothrow) EVREADER(stream, options));
+}
+
+EVWRITER* make_writer(EVTHREAD& thread, AnyStream stream, size_t size) noexcept {
+  return give_to(thread, new (std::nothrow) EVWRITER(stream, size != 0 ? size : 4096));
+}
+
 }  // namespace
 
 EVREADER* EVREADER_init(EVTHREAD* thread, EVSOCKET* socket, size_t size, size_t limit) noexcept {
   if (thread == nullptr || socket == nullptr) return refuse(EINVAL);
-  evcoro::ReaderOptions options;
-  if (size != 0) options.size = size;
-  if (limit != 0) options.limit = limit;
-  return give_to(*thread, new (std::nothrow) EVREADER(socket->socket, options));
+  return make_reader(*thread, socket->socket, size, limit);
+}
+
+EVREADER* EVREADER_init_bufferevent(EVTHREAD* thread, EVBUFFEREVENT* stream, size_t size,
+                                    size_t limit) noexcept {
+  if (thread == nullptr || stream == nullptr) return refuse(EINVAL);
+  return make_reader(*thread, to_stream(*stream), size, limit);
 }
 
 int EVREADER_free(EVREADER* reader) noexcept {
@@ -136,7 +155,12 @@ int EVREADER_consume(EVREADER* reader, size_t size) noexcept {
 
 EVWRITER* EVWRITER_init(EVTHREAD* thread, EVSOCKET* socket, size_t size) noexcept {
   if (thread == nullptr || socket == nullptr) return refuse(EINVAL);
-  return give_to(*thread, new (std::nothrow) EVWRITER(socket->socket, size != 0 ? size : 4096));
+  return make_writer(*thread, socket->socket, size);
+}
+
+EVWRITER* EVWRITER_init_bufferevent(EVTHREAD* thread, EVBUFFEREVENT* stream, size_t size) noexcept {
+  if (thread == nullptr || stream == nullptr) return refuse(EINVAL);
+  return make_writer(*thread, to_stream(*stream), size);
 }
 
 int EVWRITER_free(EVWRITER* writer) noexcept {

@@ -36,17 +36,16 @@ class DatagramState final : public Descriptor {
   IoResult receive_by(Attempt&& attempt, Patience& patience) noexcept;
   template <class Attempt>
   IoResult send_by(Attempt&& attempt, Patience& patience) noexcept;
-  std::error_code wait_for_room(Patience& patience) noexcept;
+  std::error_code wait_for_room(Patience& patience, RetryPause& pause) noexcept;
   void note_received(bool was_awaited) noexcept;
   void note_progress() noexcept;
 
   const bool is_unix_;
   bool is_connected_;
-  bool expects_more_ = false;          // bunches: it is worth asking again
-  int run_ = 0;                        // datagrams since the last one that was awaited
-  int awaited_ = 0;                    // those that were, one by one
-  int streak_ = 0;                     // operations since the last wait
-  std::chrono::nanoseconds pause_{0};  // of a sender until it looks again
+  bool expects_more_ = false;  // bunches: it is worth asking again
+  int run_ = 0;                // datagrams since the last one that was awaited
+  int awaited_ = 0;            // those that were, one by one
+  int streak_ = 0;             // operations since the last wait
 };
 
 }  // namespace evcoro::detail

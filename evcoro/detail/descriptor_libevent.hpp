@@ -10,9 +10,12 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <system_error>
+#include <utility>
 
 #include <corothread/task.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
@@ -79,6 +82,22 @@ class alignas(64) Descriptor : public LoopClient {
   // wait_aside() parks the current thread, which is at it in direction, for something else than the
   // descriptor: until it is woken (by that, or by what happens to the descriptor), or deadline.
   std::error_code wait_aside(Direction direction, TimePoint deadline, const char* what) noexcept;
+
+  // RetryPause is how long to wait for what no event tells of: longer each time.
+  class RetryPause {
+   public:
+    std::chrono::nanoseconds next() noexcept {
+      return std::exchange(next_, std::min(next_ * 2, longest));
+    }
+
+   private:
+    static constexpr std::chrono::nanoseconds longest = std::chrono::milliseconds{50};
+    std::chrono::nanoseconds next_ = std::chrono::milliseconds{1};
+  };
+
+  // wait_to_retry() is wait_aside() until it is time to try again, or deadline.
+  std::error_code wait_to_retry(Direction direction, TimePoint deadline, RetryPause& pause,
+                                const char* what) noexcept;
 
   // give_up() removes the registration, wakes whoever waits (operation_canceled), and returns the
   // descriptor, which is the caller's then.

@@ -36,7 +36,10 @@ class Listener {
   void close() noexcept;
 
   // abandon() closes only: in a child process the file is the parent's.
-  void abandon() noexcept { ::close(descriptor_.release()); }
+  void abandon() noexcept {
+    path_.clear();
+    ::close(descriptor_.release());
+  }
 
  private:
   explicit Listener(int descriptor) noexcept : descriptor_(descriptor) {}

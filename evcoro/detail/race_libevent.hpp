@@ -34,6 +34,7 @@ class Race {
     Attempt(Race& its_race, OwnedDescriptor its_socket) noexcept
         : race(its_race), socket(std::move(its_socket)) {}
     ~Attempt();
+    int watch() noexcept;
     static void on_event(evutil_socket_t, short, void* self) noexcept;
 
     Race& race;

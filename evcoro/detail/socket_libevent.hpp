@@ -51,6 +51,7 @@ class SocketState final : public Descriptor {
                 int flags) noexcept;
   IoResult send_file(int file, std::uint64_t offset, std::size_t count, Timeout timeout) noexcept;
   void set_idle_timeout(Timeout timeout) noexcept;
+  void restart_idle_clock() noexcept { last_progress_ = Clock::now(); }
 
   // set_bandwidth() is false if there is no memory for it.
   bool set_bandwidth(Throttle::Level level, const Bandwidth& bandwidth) noexcept;
@@ -76,12 +77,14 @@ class SocketState final : public Descriptor {
   template <class Attempt>
   IoResult receive_some(std::size_t size, Attempt attempt, Patience& patience,
                         bool counts = true) noexcept;
+  std::error_code wait_to_connect(int family, Patience& patience, RetryPause& pause) noexcept;
   template <class Attempt>
   IoResult receive_throttled(std::size_t size, Attempt& attempt, Patience& patience) noexcept;
   template <class Attempt>
   bool try_to_receive(std::size_t most, Attempt& attempt, IoResult& result) noexcept;
   template <class Attempt>
-  IoResult send_throttled(std::size_t size, Attempt& attempt, Patience& patience) noexcept;
+  IoResult send_throttled(std::size_t size, Attempt& attempt, Patience& patience,
+                          IoResult total) noexcept;
   template <class Attempt>
   Tried try_to_send(std::size_t most, Attempt& attempt, IoResult& total) noexcept;
   template <class Attempt>
@@ -146,9 +149,9 @@ bool SocketState::try_to_receive(std::size_t most, Attempt& attempt, IoResult& r
 template <class Attempt>
 IoResult SocketState::receive_some(std::size_t size, Attempt attempt, Patience& patience,
                                    bool counts) noexcept {
-  if (throttle_ != nullptr && counts) [[unlikely]]
-    return receive_throttled(size, attempt, patience);
   while (number() >= 0) {
+    if (throttle_ != nullptr && counts) [[unlikely]]
+      return receive_throttled(size, attempt, patience);
     IoResult result;
     const bool is_worth_it = may_read || !patience.may_wait();
     if (is_worth_it && try_to_receive(size, attempt, result)) return result;
@@ -209,10 +212,10 @@ SocketState::Tried SocketState::try_to_send(std::size_t most, Attempt& attempt,
 // The count is smaller without an error if an attempt returns 0.
 template <class Attempt>
 IoResult SocketState::send_all(std::size_t size, Attempt attempt, Patience& patience) noexcept {
-  if (throttle_ != nullptr) [[unlikely]]
-    return send_throttled(size, attempt, patience);
   IoResult total;
   while (total.count < size) {
+    if (throttle_ != nullptr) [[unlikely]]
+      return send_throttled(size, attempt, patience, total);
     if (number() < 0) return {total.count, to_error(corothread::Wake::cancelled)};
     if (may_write || !patience.may_wait()) {
       const Tried tried = try_to_send(size - total.count, attempt, total);
@@ -226,8 +229,8 @@ IoResult SocketState::send_all(std::size_t size, Attempt attempt, Patience& pati
 
 template <class Attempt>
 [[gnu::noinline]] IoResult SocketState::send_throttled(std::size_t size, Attempt& attempt,
-                                                       Patience& patience) noexcept {
-  IoResult total;
+                                                       Patience& patience,
+                                                       IoResult total) noexcept {
   while (total.count < size) {
     if (number() < 0) return {total.count, to_error(corothread::Wake::cancelled)};
     if (may_write || !patience.may_wait()) {

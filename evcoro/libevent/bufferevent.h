@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 
 #include <evcoro/evthread.h>
+#include <evcoro/io/stream.h>
 
 struct bufferevent;
 struct evdns_base;
@@ -74,6 +75,14 @@ EVCORO_API int EVBUFFEREVENT_drain(EVBUFFEREVENT* stream, struct timeval timeout
 // how many it holds: fewer than size only if no more will come. For evbuffer_readln() and the like.
 EVCORO_API int EVBUFFEREVENT_wait_input(EVBUFFEREVENT* stream, size_t size,
                                         struct timeval timeout) EVCORO_NOEXCEPT;
+
+// EVREADER_init_bufferevent() and EVWRITER_init_bufferevent() are EVREADER_init() and
+// EVWRITER_init() of io/stream.h for a bufferevent, which must not go before them, but at the end
+// of the thread.
+EVCORO_API EVREADER* EVREADER_init_bufferevent(EVTHREAD* thread, EVBUFFEREVENT* stream, size_t size,
+                                               size_t limit) EVCORO_NOEXCEPT;
+EVCORO_API EVWRITER* EVWRITER_init_bufferevent(EVTHREAD* thread, EVBUFFEREVENT* stream,
+                                               size_t size) EVCORO_NOEXCEPT;
 
 #ifdef __cplusplus
 }

@@ -63,6 +63,16 @@ EVCORO_API EVHTTPHANDLER* EVHTTPHANDLER_init_options(
 // none is left. To be called in a thread, which should have a stack of its own.
 EVCORO_API int EVHTTPHANDLER_drain(EVHTTPHANDLER* handler, struct timeval timeout) EVCORO_NOEXCEPT;
 
+typedef struct tagEVHTTPHANDLER_COUNTERS {
+  size_t handled;  // requests that got a thread
+  size_t refused;  // those that got 503
+  size_t waiting;  // for a stack, now
+  size_t active;   // have a thread now
+} EVHTTPHANDLER_COUNTERS;
+
+EVCORO_API int EVHTTPHANDLER_counters(EVHTTPHANDLER* handler,
+                                      EVHTTPHANDLER_COUNTERS* counters) EVCORO_NOEXCEPT;
+
 // EVHTTPHANDLER_active() is how many requests have a thread now.
 EVCORO_API int EVHTTPHANDLER_active(EVHTTPHANDLER* handler) EVCORO_NOEXCEPT;
 

@@ -112,8 +112,11 @@ void AcceptorCore::stop_listening() noexcept {
 
 void AcceptorCore::pause(Obstacle obstacle) noexcept {
   if (obstacle == Obstacle::rate) {
-    // The rate may be changed meanwhile.
-    return wait_until(std::min(options_.accept_rate->ready_at(), Clock::now() + 1s));
+    // Tokens that are there are for threads that wait. The rate may be changed meanwhile.
+    TokenBucket& tokens = *options_.accept_rate;
+    const TimePoint now = Clock::now();
+    const TimePoint due = tokens.available() > 0 ? now + 1ms : tokens.ready_at();
+    return wait_until(std::min(due, now + 1s));
   }
   stop_listening();
   StackWaiter::unlink();
@@ -178,7 +181,7 @@ AcceptorCore::Obstacle AcceptorCore::find_obstacle() noexcept {
   if (counters_.active >= options_.max_connections) return Obstacle::max_connections;
   // Who is pending has had his token.
   const bool is_limited = options_.accept_rate != nullptr && pending_.empty() && !is_draining_;
-  if (is_limited && options_.accept_rate->available() == 0) return Obstacle::rate;
+  if (is_limited && !options_.accept_rate->has()) return Obstacle::rate;
   const std::error_code no_stack = stacks_.make_ready(set_aside_);
   if (!no_stack) return Obstacle::none;
   const bool full = no_stack == std::errc::resource_unavailable_try_again;

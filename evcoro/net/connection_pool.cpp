@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <evcoro/detail/pool_libevent.hpp>
+#include <evcoro/detail/socket_libevent.hpp>
 #include <evcoro/loop.hpp>
 
 namespace evcoro {
@@ -97,6 +98,8 @@ Result<Socket> PoolState::connection(Patience& patience) {
   while (!idle_.empty()) {
     Socket socket = std::move(idle_.back().socket);
     idle_.pop_back();
+    // It has been idle in the pool, not with its new user.
+    if (socket.state_ != nullptr) socket.state_->restart_idle_clock();
     const bool is_good =
         options_.is_healthy ? options_.is_healthy(socket) : ConnectionPool::is_quiet(socket);
     if (is_good) return socket;

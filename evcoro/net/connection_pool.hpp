@@ -40,8 +40,9 @@ struct ConnectionPoolOptions {
   std::function<bool(Socket&)> is_healthy = {};
 };
 
-// PoolGuard is a connection that is out of its pool, and gives it back when it goes. It may outlive
-// the pool: then the connection is closed.
+// PoolGuard is a connection that is out of its pool, and gives it back when it goes. What was set
+// on the connection (options, an idle timeout, bandwidth) stays. It may outlive the pool: then the
+// connection is closed.
 class EVCORO_API PoolGuard {
  public:
   PoolGuard(PoolGuard&& other) noexcept

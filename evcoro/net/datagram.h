@@ -64,12 +64,19 @@ EVCORO_API int EVDATAGRAM_send_to(EVDATAGRAM* socket, const void* buf, size_t si
                                   const struct sockaddr* address, socklen_t length,
                                   struct timeval timeout) EVCORO_NOEXCEPT;
 
+// EVDATAGRAM_disconnect() undoes EVDATAGRAM_connect().
+EVCORO_API int EVDATAGRAM_disconnect(EVDATAGRAM* socket) EVCORO_NOEXCEPT;
+
 // EVDATAGRAM_join() makes the socket receive what is sent to a multicast group, on an interface,
 // which by default (0) the system chooses. EVDATAGRAM_leave() undoes it.
 EVCORO_API int EVDATAGRAM_join(EVDATAGRAM* socket, const SOCKADDR* group,
                                unsigned interface_index) EVCORO_NOEXCEPT;
 EVCORO_API int EVDATAGRAM_leave(EVDATAGRAM* socket, const SOCKADDR* group,
                                 unsigned interface_index) EVCORO_NOEXCEPT;
+
+// EVDATAGRAM_set_multicast_interface() is where the socket sends to groups.
+EVCORO_API int EVDATAGRAM_set_multicast_interface(EVDATAGRAM* socket,
+                                                  unsigned interface_index) EVCORO_NOEXCEPT;
 
 // See socket_option.h.
 EVCORO_API int EVDATAGRAM_set_option(EVDATAGRAM* socket, EVOPTION option,

@@ -25,6 +25,17 @@ DatagramBatch::DatagramBatch(std::size_t capacity, std::size_t datagram_size)
   }
 }
 
+void DatagramBatch::swap(DatagramBatch& other) noexcept {
+  std::swap(datagram_size_, other.datagram_size_);
+  std::swap(size_, other.size_);
+  std::swap(used_, other.used_);
+  std::swap(has_addresses_, other.has_addresses_);
+  headers_.swap(other.headers_);
+  vectors_.swap(other.vectors_);
+  addresses_.swap(other.addresses_);
+  bytes_.swap(other.bytes_);
+}
+
 bool DatagramBatch::add(std::span<const std::byte> data, const Address& address) noexcept {
   if (size_ == capacity() || data.size() > datagram_size_) return false;
   iovec& vector = vectors_[size_];

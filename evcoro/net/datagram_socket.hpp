@@ -71,6 +71,14 @@ class EVCORO_API DatagramBatch {
   // Throws std::bad_alloc, std::length_error.
   DatagramBatch(std::size_t capacity, std::size_t datagram_size);
 
+  // One that was moved from has no room.
+  DatagramBatch(DatagramBatch&& other) noexcept { swap(other); }
+  DatagramBatch& operator=(DatagramBatch&& other) noexcept {
+    DatagramBatch{std::move(other)}.swap(*this);
+    return *this;
+  }
+  void swap(DatagramBatch& other) noexcept;
+
   // Datagram is one of them: good until the batch changes.
   struct Datagram {
     std::span<std::byte> data;
@@ -104,9 +112,9 @@ class EVCORO_API DatagramBatch {
   void settle_received(std::size_t count, bool with_addresses) noexcept;
   void prepare_to_send(bool with_addresses) noexcept;
 
-  std::size_t datagram_size_;
+  std::size_t datagram_size_ = 0;
   std::size_t size_ = 0;
-  std::size_t used_;  // those from here on are ready to receive, with addresses or without
+  std::size_t used_ = 0;  // those from here on are ready to receive, with addresses or without
   bool has_addresses_ = false;
   std::vector<mmsghdr> headers_;
   std::vector<iovec> vectors_;

@@ -10,14 +10,8 @@
 namespace evcoro::detail {
 namespace {
 
-using namespace std::chrono_literals;
-
 // After so many datagrams that came one by one, it is asked whether they come in bunches now.
 constexpr int probe_interval = 16;
-
-// How long a sender waits until it looks again whether another UNIX socket's queue has room.
-constexpr std::chrono::nanoseconds shortest_pause = 1ms;
-constexpr std::chrono::nanoseconds longest_pause = 50ms;
 
 bool is_writable(int descriptor) noexcept {
   pollfd poll{.fd = descriptor, .events = POLLOUT, .revents = 0};
@@ -110,22 +104,17 @@ IoResult DatagramState::receive(DatagramBatch& batch, Timeout timeout) noexcept 
 
 // A UNIX socket that is not connected can't be asked whether another has room for a datagram: it
 // says that it is writable as long as it has room itself.
-std::error_code DatagramState::wait_for_room(Patience& patience) noexcept {
+std::error_code DatagramState::wait_for_room(Patience& patience, RetryPause& pause) noexcept {
   streak_ = 0;
   if (!is_unix_ || !is_writable(number())) {
     return wait(Direction::write, patience.deadline(), "send");
   }
-  const TimePoint deadline = patience.deadline();
-  const TimePoint next = Clock::now() + pause_;
-  pause_ = std::min(pause_ * 2, longest_pause);
-  const auto error = wait_aside(Direction::write, std::min(deadline, next), "send");
-  if (error == std::errc::timed_out && next < deadline) return {};
-  return error;
+  return wait_to_retry(Direction::write, patience.deadline(), pause, "send");
 }
 
 template <class Attempt>
 IoResult DatagramState::send_by(Attempt&& attempt, Patience& patience) noexcept {
-  pause_ = shortest_pause;
+  RetryPause pause;
   while (number() >= 0) {
     const std::ptrdiff_t count = attempt();
     if (count >= 0) {
@@ -135,7 +124,7 @@ IoResult DatagramState::send_by(Attempt&& attempt, Patience& patience) noexcept 
     if (errno == EINTR) continue;
     if (!would_block(errno)) return {0, system_error()};
     if (!patience.may_wait()) return {0, to_error(corothread::Wake::timed_out)};
-    if (const auto error = wait_for_room(patience)) return {0, error};
+    if (const auto error = wait_for_room(patience, pause)) return {0, error};
   }
   return {0, to_error(corothread::Wake::cancelled)};
 }

@@ -21,6 +21,12 @@ OwnedDescriptor open_socket(int family) noexcept {
   return socket;
 }
 
+// Returns 0 where it has succeeded at once, EINPROGRESS where it is under way.
+int begin_to_connect(int descriptor, const Address& address) noexcept {
+  if (descriptor >= 0 && ::connect(descriptor, address.data(), address.size()) == 0) return 0;
+  return errno == EINTR ? EINPROGRESS : errno;  // a signal doesn't end it
+}
+
 // How an attempt that the kernel has reported has ended.
 int connect_error(int descriptor) noexcept {
   int error = 0;
@@ -39,6 +45,16 @@ bool is_unroutable(std::error_code error) noexcept {
 
 Race::Attempt::~Attempt() {
   if (is_waiting && !race.core_.is_foreign()) event_del(&event);
+}
+
+// An errno, if it can't be waited for.
+int Race::Attempt::watch() noexcept {
+  const int descriptor = socket.get();
+  if (descriptor >= race.core_.descriptor_limit()) return EMFILE;
+  race.core_.assign(event, descriptor, EV_WRITE, on_event, this);
+  errno = ENOMEM;  // event_add() doesn't always say
+  is_waiting = event_add(&event, nullptr) == 0;
+  return is_waiting ? 0 : errno;
 }
 
 void Race::Attempt::on_event(evutil_socket_t, short, void* self) noexcept {
@@ -98,18 +114,13 @@ std::unique_ptr<Race::Attempt> Race::start_next() {
   const Address address = next_address();
   has_started_ = true;
   auto attempt = std::make_unique<Attempt>(*this, open_socket(address.family()));
-  const int descriptor = attempt->socket.get();
-  if (descriptor >= 0 && ::connect(descriptor, address.data(), address.size()) == 0) return attempt;
-  if (descriptor >= 0 && errno == EINPROGRESS && descriptor >= core_.descriptor_limit()) {
-    errno = EMFILE;
-  }
-  if (errno != EINPROGRESS) {
-    note_failure(errno);
+  int error = begin_to_connect(attempt->socket.get(), address);
+  if (error == 0) return attempt;
+  if (error == EINPROGRESS) error = attempt->watch();
+  if (error != 0) {
+    note_failure(error);
     return nullptr;
   }
-  core_.assign(attempt->event, descriptor, EV_WRITE, Attempt::on_event, attempt.get());
-  attempt->is_waiting = event_add(&attempt->event, nullptr) == 0;
-  attempt->is_ready = !attempt->is_waiting;
   next_start_ = corothread::read_clock() + options_.attempt_delay;
   attempts_.push_back(std::move(attempt));
   return nullptr;

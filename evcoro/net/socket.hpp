@@ -48,6 +48,7 @@ class Loop;
 
 namespace detail {
 class AcceptorCore;
+class PoolState;
 class SocketState;
 }  // namespace detail
 
@@ -78,8 +79,10 @@ class EVCORO_API Socket : public SocketOptions<Socket> {
   }
   ~Socket() { close(); }
 
-  // connect() connects to address; see connect(2). After timed_out, a further call goes on waiting
-  // for the same attempt; after other failures the socket is good for close() only.
+  // connect() connects to address; see connect(2). A UNIX listener whose backlog is full is asked
+  // again and again, up to 50 ms apart, since nothing tells when there is room. After timed_out, a
+  // further call goes on waiting for the same attempt; after other failures the socket is good for
+  // close() only.
   std::error_code connect(const Address& address, Timeout timeout = {}) noexcept {
     return connect(address.data(), address.size(), timeout);
   }
@@ -173,6 +176,7 @@ class EVCORO_API Socket : public SocketOptions<Socket> {
 
  private:
   friend class detail::AcceptorCore;
+  friend class detail::PoolState;
   friend class detail::SocketState;
   explicit Socket(detail::SocketState& state) noexcept : state_(&state) {}
 

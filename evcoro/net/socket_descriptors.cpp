@@ -75,14 +75,14 @@ IoResult Socket::send_descriptors(std::span<const std::byte> data, std::span<con
   if (data.empty() || descriptors.size() > most_descriptors) return {0, system_error(EINVAL)};
   if (!is_unix_socket(native_handle())) return {0, system_error(EOPNOTSUPP)};
   Control control{};
-  const auto attempt = [&](std::size_t sent, std::size_t most) {
+  const auto attempt = [&, state = state_](std::size_t sent, std::size_t most) {
     const auto rest = data.subspan(sent, most);
     iovec vector{const_cast<std::byte*>(rest.data()), rest.size()};
     msghdr message{};
     message.msg_iov = &vector;
     message.msg_iovlen = 1;
     if (sent == 0 && !descriptors.empty()) put(descriptors, control, message);
-    return ::sendmsg(native_handle(), &message, MSG_NOSIGNAL);
+    return ::sendmsg(state->number(), &message, MSG_NOSIGNAL);
   };
   return state_->send_by(data.size(), attempt, timeout);
 }

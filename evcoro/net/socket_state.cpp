@@ -113,12 +113,24 @@ std::error_code SocketState::connect(const sockaddr* address, socklen_t size,
   if (::connect(number(), address, size) == 0) return {};
   const Hold hold{*this};
   Patience patience{timeout};
-  while (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
-    if (const auto error = wait(Direction::write, patience, "connect")) return error;
+  RetryPause pause;
+  do {
+    if (const auto error = wait_to_connect(address->sa_family, patience, pause)) return error;
     // Asked again, connect(2) says how its attempt stands.
-    if (::connect(number(), address, size) == 0 || errno == EISCONN) return {};
+  } while (::connect(number(), address, size) != 0 && errno != EISCONN);
+  return {};
+}
+
+// errno is connect(2)'s. Of a UNIX listener whose backlog is full it is EAGAIN, and nothing tells
+// when there is room.
+std::error_code SocketState::wait_to_connect(int family, Patience& patience,
+                                             RetryPause& pause) noexcept {
+  if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
+    return wait(Direction::write, patience, "connect");
   }
-  return system_error();
+  if (errno != EAGAIN || family != AF_UNIX) return system_error();
+  if (!patience.may_wait()) return to_error(corothread::Wake::timed_out);
+  return wait_to_retry(Direction::write, patience.deadline(), pause, "connect");
 }
 
 // --- receiving ---

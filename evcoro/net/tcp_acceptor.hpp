@@ -131,7 +131,8 @@ struct AcceptorOptions {
   std::size_t max_connections = SIZE_MAX;
   std::size_t reserve = 0;
 
-  // New connections: a token each. The bucket may be shared with other acceptors.
+  // New connections: a token each. The bucket may be shared with other acceptors; threads that wait
+  // for its tokens come first.
   std::shared_ptr<TokenBucket> accept_rate = {};
 
   // Connections at once of a client's IP address; of IPv6 its first ipv6_prefix bits count (64 is

@@ -57,8 +57,12 @@ bool TokenBucket::grant(std::uint64_t most, bool others_wait, std::uint64_t& cou
   return true;
 }
 
+bool TokenBucket::has(std::uint64_t count) noexcept {
+  return turns_.empty() && available() >= count;
+}
+
 bool TokenBucket::try_take(std::uint64_t count) noexcept {
-  if (!turns_.empty() || available() < count) return false;
+  if (!has(count)) return false;
   tokens_ -= static_cast<double>(count);
   return true;
 }

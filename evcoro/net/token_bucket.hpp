@@ -45,6 +45,9 @@ class EVCORO_API TokenBucket {
   // available() is how many tokens are there now.
   std::uint64_t available() noexcept;
 
+  // has() says whether try_take() would take count tokens.
+  bool has(std::uint64_t count = 1) noexcept;
+
   // try_take() takes count tokens, or none: false, too, if threads wait for tokens.
   bool try_take(std::uint64_t count = 1) noexcept;
 

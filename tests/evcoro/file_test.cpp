@@ -198,3 +198,24 @@ TEST_CASE_METHOD(FileFixture, "many threads of a loop use one file") {
     REQUIRE(file.size().value() == 30'000);
   });
 }
+
+TEST_CASE_METHOD(FileFixture, "a file may be closed, and go, while threads read and write it") {
+  const std::string text = support::pattern(3 << 20);
+  in_thread([&] {
+    REQUIRE(!write_file(path, text, long_time));
+    for (const bool writes : {false, true}) {
+      auto file = std::make_unique<File>(File::open(path, O_RDWR, 0, long_time).value());
+      std::string buffer = text;
+      Thread user = loop->spawn([&] {
+                          return writes ? file->write(buffer, long_time)
+                                        : file->read(writable(buffer), long_time);
+                        })
+                        .value();
+      REQUIRE(support::until_parked(user));
+      REQUIRE(!file->close());
+      file.reset();
+      REQUIRE(user.join().value().count == text.size());
+    }
+    REQUIRE(read_file(path, SIZE_MAX, long_time).value() == text);
+  });
+}

@@ -186,6 +186,14 @@ TEST_CASE_METHOD(OffloadFixture, "a full queue is waited for in line, or refuses
   });
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "a queue without a limit takes all") {
+  WorkerPool workers{{.max_workers = 1, .queue_limit = SIZE_MAX}};
+  in_thread([&] {
+    REQUIRE(offload(
+        workers, QueuePolicy::fail, [] {}, long_time));
+  });
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "workers start as needed, block signals, and end idle") {
   WorkerPool workers{{.max_workers = 3, .idle_time = 1ms}};
   REQUIRE(workers.counters().workers == 0);

@@ -298,3 +298,30 @@ TEST_CASE_METHOD(support::LoopFixture, "wait_any returns the first that has ende
     REQUIRE(wait_any({slow}).value() == 0);
   });
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "a scope waits for who waits to spawn into it") {
+  stacks::StackPool one{{.capacity = 1, .stack_size = support::test_stack_size}};
+  in_thread([&] {
+    bool goes_on = false;
+    Thread holder = loop->spawn({.stacks = &one},
+                                [&] {
+                                  while (!goes_on && !this_thread::sleep_for(100us)) {
+                                  }
+                                })
+                        .value();
+    bool has_run = false;
+    Thread<void> guest;
+    {
+      Scope scope;
+      guest =
+          loop->spawn([&] { CHECK(scope.spawn_wait({.stacks = &one}, [&] { has_run = true; })); })
+              .value();
+      REQUIRE(support::until_parked(guest));
+      REQUIRE(scope.thread_count() == 1);
+      goes_on = true;
+      REQUIRE(holder.join());
+    }
+    REQUIRE(has_run);
+    REQUIRE(guest.join());
+  });
+}

@@ -142,9 +142,11 @@ class RawSocket {
 // Listener is a plain listening socket on a loopback address.
 class Listener {
  public:
-  explicit Listener(int family = AF_INET, int backlog = 128) : socket_(RawSocket::open(family)) {
-    const auto any_port = evcoro::Address::loopback(family, 0);
-    if (::bind(socket_.get(), any_port.data(), any_port.size()) != 0) throw_errno("bind");
+  explicit Listener(int family = AF_INET, int backlog = 128)
+      : Listener(evcoro::Address::loopback(family, 0), backlog) {}
+  Listener(const evcoro::Address& address, int backlog)
+      : socket_(RawSocket::open(address.family())) {
+    if (::bind(socket_.get(), address.data(), address.size()) != 0) throw_errno("bind");
     if (::listen(socket_.get(), backlog) != 0) throw_errno("listen");
   }
 

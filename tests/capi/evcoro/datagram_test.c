@@ -50,6 +50,8 @@ static void go_there_and_back(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
     REQUIRE_C(memcmp(&sender, &there, SOCKADDR_length(&there)) == 0);
     REQUIRE_C(EVDATAGRAM_send_to(one, "x", 1, 0, NULL, 0, long_time()) == 1);
     REQUIRE_C(EVDATAGRAM_recv_from(other, buffer, sizeof buffer, 0, NULL, NULL, long_time()) == 1);
+    REQUIRE_C(EVDATAGRAM_disconnect(one) == 0);
+    REQUIRE_ERRNO(EVDATAGRAM_peer_address(one, &sender) == -1, ENOTCONN);
     REQUIRE_C(EVDATAGRAM_close(one) == 0);  // the other is the thread's to close
   }
 }
@@ -102,6 +104,8 @@ static void set_options(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
   REQUIRE_ERRNO(EVDATAGRAM_join(socket, &group, 0) == -1, EINVAL);
   REQUIRE_C(SOCKADDR_parse_string(&group, "239.255.3.8", 1) == 0);
   REQUIRE_ERRNO(EVDATAGRAM_leave(socket, &group, 0) == -1, EADDRNOTAVAIL);
+  REQUIRE_C(EVDATAGRAM_set_multicast_interface(socket, 0) == 0);  // the system chooses
+  REQUIRE_C(EVDATAGRAM_set_multicast_interface(socket, 1000000) == -1);
 }
 
 static void misuse(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
@@ -118,6 +122,8 @@ static void misuse(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
   REQUIRE_ERRNO(EVDATAGRAM_fd(NULL) == -1, EINVAL);
   REQUIRE_ERRNO(EVDATAGRAM_bind(socket, NULL, 0) == -1, EINVAL);
   REQUIRE_ERRNO(EVDATAGRAM_connect(socket, NULL, 0) == -1, EINVAL);
+  REQUIRE_ERRNO(EVDATAGRAM_disconnect(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVDATAGRAM_set_multicast_interface(NULL, 0) == -1, EINVAL);
   REQUIRE_ERRNO(EVDATAGRAM_recv_from(NULL, &byte, 1, 0, NULL, NULL, EVTIMEOUT_NOW) == -1, EINVAL);
   REQUIRE_ERRNO(EVDATAGRAM_recv_from(socket, NULL, 1, 0, NULL, NULL, EVTIMEOUT_NOW) == -1, EINVAL);
   REQUIRE_ERRNO(EVDATAGRAM_send_to(NULL, &byte, 1, 0, NULL, 0, EVTIMEOUT_NOW) == -1, EINVAL);

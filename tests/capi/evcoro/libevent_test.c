@@ -66,6 +66,42 @@ TEST_CASE_C(bufferevents, "threads in C read and write bufferevents, and give th
   tear_down(&f);
 }
 
+static void answer_lines(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Ends* const ends = ctx;
+  EVBUFFEREVENT* const stream = EVBUFFEREVENT_init(thread, ends->other);
+  EVREADER* const reader = EVREADER_init_bufferevent(thread, stream, 0, 0);
+  EVWRITER* const writer = EVWRITER_init_bufferevent(thread, stream, 0);
+  const char* line;
+  size_t length;
+  while (EVREADER_read_line(reader, &line, &length, long_time()) > 0) {
+    REQUIRE_C(EVWRITER_write(writer, line, length, NULL, long_time()) == 0);
+    REQUIRE_C(EVWRITER_write(writer, "!\n", 2, NULL, long_time()) == 0);
+  }
+  REQUIRE_C(EVWRITER_flush(writer, long_time()) == 0);
+}  // all are freed with the thread
+
+static void ask_lines(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Ends* const ends = ctx;
+  EVBUFFEREVENT* const stream = EVBUFFEREVENT_init(thread, ends->one);
+  char buffer[16];
+  REQUIRE_ERRNO(EVREADER_init_bufferevent(thread, NULL, 0, 0) == NULL, EINVAL);
+  REQUIRE_ERRNO(EVWRITER_init_bufferevent(NULL, stream, 0) == NULL, EINVAL);
+  REQUIRE_C(EVBUFFEREVENT_send(stream, "one\ntwo\n", 8, long_time()) == 8);
+  REQUIRE_C(bufferevent_flush(EVBUFFEREVENT_get(stream), EV_WRITE, BEV_FINISHED) >= 0);
+  REQUIRE_C(EVBUFFEREVENT_wait_input(stream, 10, long_time()) == 10);
+  REQUIRE_C(EVBUFFEREVENT_recv(stream, buffer, sizeof buffer, long_time()) == 10);
+  REQUIRE_C(memcmp(buffer, "one!\ntwo!\n", 10) == 0);
+}
+
+TEST_CASE_C(bufferevent_lines, "threads in C read and write lines on bufferevents") {
+  Fixture f;
+  set_up(&f);
+  Ends ends = make_pair(&f);
+  start(&f, answer_lines, &ends);
+  run_in_thread(&f, ask_lines, &ends);
+  tear_down(&f);
+}
+
 // A port on which nobody listens, and nobody can while the descriptor is open.
 static int socket_of_nobody(struct sockaddr_in* address, socklen_t* length) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -170,6 +206,10 @@ static void visit(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   REQUIRE_C(EVHTTPHANDLER_active(web->handler) == 0);
   REQUIRE_C(EVHTTPHANDLER_drain(web->handler, long_time()) == 0);
   ask(thread, web, "/slow", "503");
+  EVHTTPHANDLER_COUNTERS counters;
+  REQUIRE_C(EVHTTPHANDLER_counters(web->handler, &counters) == 0);
+  REQUIRE_C(counters.handled == 1 && counters.refused == 1);
+  REQUIRE_C(counters.waiting == 0 && counters.active == 0);
   REQUIRE_C(EVHTTPHANDLER_free(web->handler) == 0);
   REQUIRE_C(EVHTTPHANDLER_free(web->chunks) == 0);
   EVLOOP_break(web->f.loop);
@@ -225,6 +265,7 @@ TEST_CASE_C(libevent_misuse, "NULL is an error for each function about libevent'
   REQUIRE_ERRNO(EVHTTPHANDLER_init_options(NULL, NULL, NULL, NULL, NULL, NULL) == NULL, EINVAL);
   REQUIRE_ERRNO(EVHTTPHANDLER_drain(NULL, EVTIMEOUT_NOW) == -1, EINVAL);
   REQUIRE_ERRNO(EVHTTPHANDLER_active(NULL) == -1, EINVAL);
+  REQUIRE_ERRNO(EVHTTPHANDLER_counters(NULL, NULL) == -1, EINVAL);
   REQUIRE_ERRNO(EVHTTPHANDLER_free(NULL) == -1, EINVAL);
   REQUIRE_ERRNO(EVHTTPREQUEST_get(NULL) == NULL, EINVAL);
   REQUIRE_ERRNO(EVHTTPREQUEST_reply(NULL, 200, NULL, NULL) == -1, EINVAL);

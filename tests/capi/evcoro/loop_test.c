@@ -373,3 +373,48 @@ TEST_CASE_C(forked, "a child process is told that a loop is its parent's") {
   run_in_thread(&f, do_nothing, NULL);
   tear_down(&f);
 }
+
+// An event of the application that notes when it runs.
+static void note_turn(evutil_socket_t descriptor, short what, void* ctx) {
+  char** const order = ctx;
+  *(*order)++ = 'e';
+}
+
+static void note_thread(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  char** const order = ctx;
+  REQUIRE_C(EVTHREAD_yield() == 0);  // until then EVTHREAD_start() runs it
+  *(*order)++ = 't';
+}
+
+// Returns who was first: the application's event of the middle priority, or a thread of the loop.
+static char first_with(int priority) {
+  Fixture f = {.descriptors = open_descriptors()};
+  char turns[3] = "";
+  char* end = turns;
+  struct event_base* const base = event_base_new();
+  REQUIRE_C(event_base_priority_init(base, 3) == 0);
+  REQUIRE_C(STACKS_init(&f.stacks, 1, 65) == 0);
+  f.loop = EVLOOP_init_base(&f.stacks, base);
+  REQUIRE_C(EVLOOP_set_event_priority(f.loop, priority) == 0);
+  struct event* const event = event_new(base, -1, 0, note_turn, &end);
+  event_active(event, EV_TIMEOUT, 1);
+  start(&f, note_thread, &end);
+  while (end < turns + 2) REQUIRE_C(event_base_loop(base, EVLOOP_ONCE) >= 0);
+  event_free(event);
+  REQUIRE_C(EVLOOP_free(f.loop) == 0);
+  event_base_free(base);
+  REQUIRE_C(STACKS_destroy(&f.stacks) == 0);
+  REQUIRE_C(open_descriptors() == f.descriptors);
+  return turns[0];
+}
+
+TEST_CASE_C(event_priority, "a loop's events have a priority among the application's") {
+  REQUIRE_C(first_with(0) == 't');
+  REQUIRE_C(first_with(2) == 'e');
+  Fixture f;
+  set_up(&f);
+  REQUIRE_ERRNO(EVLOOP_set_event_priority(f.loop, 1) == -1, EINVAL);  // the base has one only
+  REQUIRE_ERRNO(EVLOOP_set_event_priority(f.loop, -1) == -1, EINVAL);
+  REQUIRE_ERRNO(EVLOOP_set_event_priority(NULL, 0) == -1, EINVAL);
+  tear_down(&f);
+}

@@ -122,6 +122,24 @@ TEST_CASE_METHOD(Limited, "acceptors may share a rate, and both get on") {
   });
 }
 
+TEST_CASE_METHOD(Limited, "an acceptor takes no tokens that a thread waits for") {
+  in_thread([&] {
+    auto options = noting();
+    options.accept_rate = tokens =
+        std::make_shared<TokenBucket>(Rate{.per_second = 100, .burst = 2});
+    TcpAcceptor acceptor{*loop, support::loopback(), support::echo, options};
+    Thread waiting = loop->spawn([&] { return tokens->take(1000); }).value();  // two at a time
+    REQUIRE(support::until_parked(waiting));
+    const RawSocket client = RawSocket::connected_to(acceptor.local_address());
+    client.send("ping");
+    REQUIRE(!this_thread::sleep_for(40ms));
+    REQUIRE(acceptor.counters().accepted == 0);
+    waiting.request_stop();
+    REQUIRE(waiting.join().value() == std::errc::operation_canceled);
+    REQUIRE(support::reply(client, 4) == "ping");
+  });
+}
+
 TEST_CASE_METHOD(Limited, "closed or drained, an acceptor at its rate's end is done") {
   in_thread([&] {
     TcpAcceptor closed{*loop, support::loopback(), support::echo, only(1, WhenFull::pause)};

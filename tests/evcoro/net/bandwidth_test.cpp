@@ -56,6 +56,32 @@ TEST_CASE_METHOD(support::LoopFixture, "a throttled send sends what there are to
   });
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "a bandwidth is for the calls under way, too") {
+  in_thread([&] {
+    auto [socket, peer] = connected_pair(*loop);
+    Socket& limited = socket;
+    const std::string data = support::pattern(16 << 20);
+    Thread sending = loop->spawn([&] { return limited.send(data, long_time); }).value();
+    std::string buffer(200, ' ');
+    Thread receiving =
+        loop->spawn(
+                [&] { return limited.recv_all(std::as_writable_bytes(std::span{buffer}), 50ms); })
+            .value();
+    REQUIRE(support::until_parked(sending));
+    REQUIRE(support::until_parked(receiving));
+    const auto tokens = only(1000);
+    REQUIRE(!limited.set_bandwidth({.receive = only(100), .send = tokens}));
+    peer.send(std::string(200, 'x'));
+    REQUIRE(receiving.join().value().count == 100);
+    REQUIRE(support::eventually([&] {
+      support::arrived(peer, 1 << 20);
+      return tokens->available() == 0 && sending.info().wait_reason.starts_with("bandwidth");
+    }));
+    sending.request_stop();
+    REQUIRE(sending.join().value().count < data.size());
+  });
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "a throttled recv receives what there are tokens for") {
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);

@@ -75,6 +75,23 @@ TEST_CASE_METHOD(PoolFixture, "a connection is used again, unless it is discarde
   REQUIRE_THROWS_AS((ConnectionPool{*loop, factory(), {.capacity = 0}}), std::system_error);
 }
 
+TEST_CASE_METHOD(PoolFixture, "the time in the pool is not idle time of the next user") {
+  in_thread([&] {
+    ConnectionPool connections{*loop, factory()};
+    {
+      auto guard = connections.take(long_time).value();
+      guard->set_idle_timeout(50ms);
+    }
+    REQUIRE(!this_thread::sleep_for(60ms));
+    auto guard = connections.take(long_time).value();
+    REQUIRE(made == 1);
+    std::string text(1, ' ');
+    const auto begin = Clock::now();
+    REQUIRE(guard->recv(std::as_writable_bytes(std::span{text})).error == std::errc::timed_out);
+    REQUIRE(Clock::now() - begin >= 49ms);
+  });
+}
+
 TEST_CASE_METHOD(PoolFixture,
                  "a connection that its peer has closed or written to is not used again") {
   in_thread([&] {

@@ -198,3 +198,17 @@ TEST_CASE_METHOD(support::LoopFixture, "a batch costs one system call, and signa
     REQUIRE(calls.receive.count == 2);
   });
 }
+
+TEST_CASE("a batch can be moved; what it was has no room") {
+  static_assert(!std::is_copy_constructible_v<DatagramBatch>);
+  DatagramBatch batch{2, 10};
+  REQUIRE(batch.add("one"));
+  DatagramBatch other = std::move(batch);
+  REQUIRE(batch.size() == 0);  // NOLINT: that is the question
+  REQUIRE(!batch.add("two"));
+  REQUIRE(other.add("two"));
+  batch = std::move(other);
+  REQUIRE(other.capacity() == 0);  // NOLINT
+  REQUIRE(batch.size() == 2);
+  REQUIRE(batch[1].data.size() == 3);
+}

@@ -5,6 +5,7 @@
 #include <support/every_park.hpp>
 #include <support/ports.hpp>
 #include <support/resolver_fixture.hpp>
+#include <support/system_calls.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -149,5 +150,30 @@ TEST_CASE_METHOD(HappyEyeballs, "connecting takes no stack but the caller's") {
     };
     Thread thread = loop->spawn({.stacks = &small}, body).value();
     REQUIRE(!thread.join().value().error);
+  });
+}
+
+TEST_CASE_METHOD(HappyEyeballs, "an attempt that can't be waited for has failed") {
+  support::require_interposition();
+  if (support::back_end != "epoll") support::skip("it is epoll_ctl(2) that fails");
+  in_thread([&] {
+    const Address addresses[] = {port.address("127.0.0.1"), port.address("127.0.0.1")};
+    support::calls.connect = {.failures = 2, .error = EINPROGRESS};
+    support::calls.control = {.failures = 1, .error = ENOSPC};
+    REQUIRE(connect_any(addresses, patient, long_time));
+    REQUIRE(support::calls.connect.count == 2);
+    support::calls.connect = {.failures = 1, .error = EINPROGRESS};
+    support::calls.control = {.failures = 1, .error = ENOSPC};
+    REQUIRE(connect_any({addresses, 1}, patient, long_time).error());
+  });
+}
+
+TEST_CASE_METHOD(HappyEyeballs, "a signal doesn't end an attempt") {
+  support::require_interposition();
+  in_thread([&] {
+    const Address address = port.address("127.0.0.1");
+    support::calls.connect = {.failures = 1, .error = EINTR};
+    REQUIRE(connect_any({&address, 1}, patient, long_time));
+    REQUIRE(support::calls.connect.count == 1);
   });
 }

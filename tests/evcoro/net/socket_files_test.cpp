@@ -277,3 +277,28 @@ TEST_CASE_METHOD(support::LoopFixture, "cancelled at each park: descriptors that
     CHECK(parks >= 1);
   });
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "a socket may be moved while descriptors are sent on it") {
+  in_thread([&] {
+    SocketPair pair = evcoro::socketpair().value();
+    const RawPipe passed;
+    const std::string data = support::pattern(1 << 20);
+    auto sender = std::make_unique<Socket>(std::move(pair.one));
+    Thread sending = loop->spawn([&] {
+                           return sender->send_descriptors(as_bytes(data), passed.ends, long_time);
+                         })
+                         .value();
+    REQUIRE(support::until_parked(sending));
+    const Socket moved = std::move(*sender);
+    sender.reset();
+    std::array<int, 2> received{};
+    std::string buffer(data.size(), ' ');
+    const auto first = pair.other.recv_descriptors(bytes(buffer), received, long_time);
+    REQUIRE(first.descriptor_count == 2);
+    for (const int each : received) ::close(each);
+    std::string rest(data.size() - first.count, ' ');
+    REQUIRE(pair.other.recv_all(bytes(rest), long_time).count == rest.size());
+    REQUIRE(buffer.substr(0, first.count) + rest == data);
+    REQUIRE(sending.join().value().count == data.size());
+  });
+}

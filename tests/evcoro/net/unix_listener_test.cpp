@@ -4,10 +4,13 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
+
 #include <support/acceptor.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
+using support::Outcome;
 using support::RawSocket;
 
 namespace {
@@ -113,9 +116,10 @@ TEST_CASE_METHOD(UnixFixture, "a file that somebody else has put in its place st
 
 TEST_CASE_METHOD(UnixFixture, "a child process leaves its parent's file") {
   in_thread([&] {
-    TcpAcceptor acceptor{*loop, address, support::echo};
-    const support::Ended child = support::in_child([&] { acceptor.close(); });
-    REQUIRE(child.status == 0);
+    std::optional<TcpAcceptor> acceptor{std::in_place, *loop, address, support::echo};
+    REQUIRE(support::in_child([&] { acceptor->close(); }).status == 0);
+    REQUIRE(exists());
+    REQUIRE(support::in_child([&] { acceptor.reset(); }).status == 0);
     REQUIRE(exists());
     REQUIRE(support::is_served(RawSocket::connected_to(address)));
   });
@@ -133,5 +137,42 @@ TEST_CASE_METHOD(UnixFixture, "an acceptor with an abstract name serves, and lea
     REQUIRE(connected != 0);
     TcpAcceptor again{*loop, name, support::echo};
     REQUIRE(support::is_served(RawSocket::connected_to(name)));
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "connect reaches a UNIX listener") {
+  in_thread([&] {
+    const support::Listener listener{Address::unix_any(), 1};
+    auto socket = connect(listener.address(), support::long_time);
+    REQUIRE(socket);
+    RawSocket peer = listener.accept();
+    REQUIRE(support::ping_pong(*socket, peer));
+    REQUIRE(connect(Address::unix_abstract("nobody").value()).error() ==
+            std::errc::connection_refused);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "connect waits for room in a UNIX listener's backlog") {
+  in_thread([&] {
+    support::Listener listener{Address::unix_any(), 0};  // there is room for one
+    const Address address = listener.address();
+    const RawSocket first = RawSocket::connected_to(address);
+    const auto start = [&] {
+      auto thread = loop->spawn([&] { return Outcome{connect(address).error()}; }).value();
+      REQUIRE(support::until_parked(thread));
+      REQUIRE(thread.info().wait_reason.starts_with("connect fd "));
+      return thread;
+    };
+    Thread second = start();
+    const RawSocket peer = listener.accept();
+    REQUIRE(!second.join().value().error);  // it waits to be accepted
+    REQUIRE(connect(address, 5ms).error() == std::errc::timed_out);
+    REQUIRE(connect(address, no_wait).error() == std::errc::timed_out);
+    Thread cancelled = start();
+    cancelled.request_stop();
+    REQUIRE(cancelled.join().value().error == std::errc::operation_canceled);
+    Thread refused = start();
+    listener.close();
+    REQUIRE(refused.join().value().error == std::errc::connection_refused);
   });
 }
