@@ -40,7 +40,8 @@ forbid '^(stacks|corothread|evcoro|programs)/' \
   "libevent is for evcoro's .cpp files and evcoro/detail/*_libevent.hpp"
 forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/net/.*\.cpp$' "$cares" \
   "c-ares is for evcoro/net's .cpp files"
-forbid '^tutorial/' '^tutorial/(12|2[0-3])_' "$libevent" 'only chapters 12 and 20 to 23 are about libevent'
+forbid '^tutorial/' '^tutorial/(12|2[0-37])_' "$libevent" \
+  'only chapters 12, 20 to 23 and 27 are about libevent'
 forbid '^tutorial/' "$nobody" '^"|^<(programs|tests|tutorial|catch2|support)/' \
   'a chapter uses what users have: public headers, by their whole names'
 forbid '^(stacks|corothread|evcoro)/' "$nobody" '^[<"](programs|tests|tutorial)/' \

@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <string>
 
 #include <support/catch.hpp>
@@ -30,10 +31,18 @@ inline std::string expected(const std::string& name) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// without_particulars() leaves out of to_string(ThreadInfo) what depends on how the path of a
+// source was given, on time, and on the order in which connections come.
+inline std::string without_particulars(std::string output) {
+  output = std::regex_replace(output, std::regex{"spawned at [^ ]*tutorial/"}, "spawned at ");
+  output = std::regex_replace(output, std::regex{"\\(id [0-9]+\\)"}, "(id N)");
+  return std::regex_replace(output, std::regex{"parked for [0-9.]+ s"}, "parked for N s");
+}
+
 inline void require_prints_as_expected(const std::string& name) {
   Chapter chapter{name};
   const support::Ended ended = chapter.wait();
-  REQUIRE(ended.output == expected(name));
+  REQUIRE(without_particulars(ended.output) == without_particulars(expected(name)));
   REQUIRE(ended.signal == 0);
   REQUIRE(ended.status == 0);
 }

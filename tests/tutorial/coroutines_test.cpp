@@ -16,7 +16,7 @@ namespace {
 // the source was given), and without what Valgrind and qemu add.
 std::string common_part(std::string output) {
   output = std::regex_replace(output, std::regex{"(used|size|of) [0-9]+"}, "$1 N");
-  output = std::regex_replace(output, std::regex{"spawned at [^ ]*tutorial/"}, "spawned at ");
+  output = tutorial::without_particulars(output);
   return std::regex_replace(output, std::regex{"(==[0-9]+==|qemu: )[^\n]*\n"}, "");
 }
 

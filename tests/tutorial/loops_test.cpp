@@ -254,6 +254,12 @@ TEST_CASE("chapter 19, children and signals") {
 
 TEST_CASE("chapter 24, scopes") { require_prints_as_expected("24_scopes"); }
 
+TEST_CASE("chapter 25, sockets") { require_prints_as_expected("25_sockets"); }
+
+TEST_CASE("chapter 26, loop control") { require_prints_as_expected("26_loop_control"); }
+
+TEST_CASE("chapter 27, awaiting libevent") { require_prints_as_expected("27_awaiting_libevent"); }
+
 TEST_CASE("chapters 20 to 23, an application takes coroutines in") {
   const std::string name = GENERATE("20_before", "21_attach", "22_handler", "23_lines");
   CAPTURE(name);
