@@ -1,7 +1,8 @@
 // take_activated_sockets(): what a service manager has opened for this process, by systemd's
 // protocol: sd_listen_fds(3), LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES in the environment.
 //
-//   for (ActivatedSocket& each : take_activated_sockets().value()) {
+//   std::vector<ActivatedSocket> all = take_activated_sockets().value();
+//   for (ActivatedSocket& each : all) {
 //     if (each.name == "http") acceptors.emplace_back(loop, each.release(), serve);
 //   }
 //   if (acceptors.empty()) acceptors.emplace_back(loop, Address::any(AF_INET6, 80), serve);
