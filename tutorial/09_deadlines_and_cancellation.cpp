@@ -88,11 +88,20 @@ void keep_house() {
   std::printf("housekeeper: ended by %s\n", is_end ? "shutdown" : "request_stop");
 }
 
+// Doesn't stop when it is told to first.
+void be_stubborn() {
+  this_thread::sleep_for(1h);
+  this_thread::acknowledge_cancellation();
+  this_thread::sleep_for(1h);
+}
+
 void end(Loop& loop) {
   loop.spawn({.name = "housekeeper"}, keep_house).value().detach();
-  for (const evcoro::ThreadInfo& thread : loop.shutdown(10s)) {
-    std::printf("thread '%s' has not stopped\n", thread.name.c_str());
+  loop.spawn({.name = "mule"}, be_stubborn).value().detach();
+  for (const evcoro::ThreadInfo& thread : loop.shutdown(10ms)) {
+    std::printf("not stopped in time: %s\n", to_string(thread).c_str());
   }
+  std::printf("not stopped after that: %zu\n", loop.shutdown(10s).size());
 }
 // [/shutdown]
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -17,6 +18,7 @@
 
 #include <evcoro/io_event.hpp>
 #include <evcoro/loop.hpp>
+#include <evcoro/net/socket.hpp>
 #include <evcoro/poller.hpp>
 #include <evcoro/thread.hpp>
 
@@ -76,11 +78,11 @@ void tell(Pipe& pipe) {
 // [once]
 void ring() {
   const int timer = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  std::error_code error = evcoro::wait_readable(timer, 1ms);  // nobody has set it yet
+  std::printf("the alarm clock: %s\n", error ? error.message().c_str() : "rings");
+
   const itimerspec soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 5'000'000}};
   ::timerfd_settime(timer, 0, &soon, nullptr);
-
-  std::error_code error = evcoro::wait_readable(timer, 1ms);
-  std::printf("the alarm clock: %s\n", error ? error.message().c_str() : "rings");
   error = evcoro::wait_readable(timer, 10s);
   std::printf("the alarm clock: %s\n", error ? error.message().c_str() : "rings");
   ::close(timer);
@@ -103,6 +105,26 @@ void listen_to_both() {
 }
 // [/several]
 
+// [mixed]
+// A descriptor that the loop watches already: a Socket's.
+void watch_twice() {
+  auto [one, other] = evcoro::socketpair().value();
+  std::array<std::byte, 16> text;
+  if (one.recv(text, 1ms)) return;  // nothing has come; but the loop watches it from here on
+  const std::error_code error = evcoro::wait_readable(one.native_handle(), 1s);
+  std::printf("the same descriptor: %s\n",
+              error == evcoro::Errc::mixed_registration ? "mixed" : error.message().c_str());
+
+  evcoro::Poller poller = evcoro::Poller::open().value();
+  poller.add(one.native_handle(), EPOLLIN);
+  if (!other.send("hello", 1s)) return;
+  std::array<epoll_event, 8> events;
+  const std::size_t count = poller.wait(events, 10s).value();
+  const bool is_ours = events[0].data.fd == one.native_handle();
+  std::printf("a poller: %zu %s\n", count, is_ours ? "of ours" : "of others");
+}
+// [/mixed]
+
 }  // namespace
 
 // [main]
@@ -114,6 +136,7 @@ int main() try {
     watch(pipe.reader);
     ring();
     listen_to_both();
+    watch_twice();
     const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     std::printf("a file: %s\n", evcoro::wait_readable(file, 1s).message().c_str());
     ::close(file);

@@ -88,6 +88,12 @@ void visit(Resolver& resolver, std::uint16_t port) {
 }
 // [/connect]
 
+// [healthy]
+bool is_healthy(Socket& shop) {
+  return ConnectionPool::is_quiet(shop) && ask(shop, "hello") == "welcome, hello";
+}
+// [/healthy]
+
 // [pool]
 void visit_often(Loop& loop, Resolver& resolver, std::uint16_t port) {
   int made = 0;
@@ -95,7 +101,7 @@ void visit_often(Loop& loop, Resolver& resolver, std::uint16_t port) {
     ++made;
     return evcoro::connect(resolver, "shop.test", port, {}, timeout);
   };
-  ConnectionPool pool{loop, make, {.capacity = 2}};
+  ConnectionPool pool{loop, make, {.capacity = 2, .idle_timeout = 30s, .is_healthy = is_healthy}};
   const auto customer = [&](const char* name) {
     return loop
         .spawn([&pool, name] {
@@ -106,14 +112,17 @@ void visit_often(Loop& loop, Resolver& resolver, std::uint16_t port) {
   };
   std::array threads{customer("ann"), customer("bob"), customer("cid"), customer("eve")};
   for (auto& each : threads) std::printf("%s\n", each.join().value().c_str());
-  std::printf("%d connections for %zu customers\n", made, threads.size());
+  std::printf("%s\n", customer("fay").join().value().c_str());
+  std::printf("%d connections for %zu customers\n", made, threads.size() + 1);
 }
 // [/pool]
 
 // [main]
 void run(Loop& loop) {
   const Hosts hosts{"127.0.0.2 shop.test\n127.0.0.1 shop.test www.shop.test\n"};
-  Resolver resolver{loop, {.servers = "127.0.0.1:1", .hosts = hosts.path()}};
+  Resolver resolver{
+      loop,
+      {.servers = "127.0.0.1:1", .cache_size = 100, .negative_ttl = 5s, .hosts = hosts.path()}};
   for (const char* const name : {"shop.test", "WWW.shop.test", "::1", "other.test", "a shop"}) {
     look_up(resolver, name);
   }

@@ -8,16 +8,20 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <evcoro/loop.hpp>
 #include <evcoro/net/address.hpp>
 #include <evcoro/net/socket.hpp>
+#include <evcoro/net/socket_activation.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
 #include <evcoro/net/token_bucket.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/stack_pool.hpp>
 
 using evcoro::AcceptorOptions;
+using evcoro::ActivatedSocket;
 using evcoro::Address;
 using evcoro::Clock;
 using evcoro::IoResult;
@@ -27,6 +31,7 @@ using evcoro::Refusal;
 using evcoro::Socket;
 using evcoro::TcpAcceptor;
 using evcoro::TokenBucket;
+using evcoro::V6Only;
 using evcoro::WhenFull;
 using evcoro::stacks::StackPool;
 using namespace std::chrono_literals;
@@ -128,9 +133,45 @@ void throttle_connections(Loop& loop, StackPool& stacks) {
 }
 // [/bandwidth]
 
+// [activated]
+// The listener that systemd has opened for us under this name, or -1.
+int find_activated(std::string_view name) {
+  std::vector<ActivatedSocket> all = evcoro::take_activated_sockets().value();
+  for (ActivatedSocket& each : all) {
+    if (each.name == name) return each.release();
+  }
+  return -1;
+}
+// [/activated]
+
+// [families]
+// For IPv6 and IPv4, and for one connection of each address.
+void listen_for_both_families(Loop& loop, StackPool& stacks, int activated) {
+  AcceptorOptions options = rejecting(stacks);
+  options.v6_only = V6Only::off;
+  options.max_per_address = 1;
+  const bool is_activated = activated >= 0;
+  TcpAcceptor acceptor = is_activated
+                             ? TcpAcceptor{loop, activated, welcome, options}
+                             : TcpAcceptor{loop, Address::any(AF_INET6, 0), welcome, options};
+  std::printf("  opened by %s\n", is_activated ? "a manager" : "this process");
+
+  const std::uint16_t port = acceptor.local_address().port();
+  Socket first = evcoro::connect(Address::loopback(AF_INET, port), 3s).value();
+  greet("a client", first);
+  Socket second = evcoro::connect(Address::loopback(AF_INET, port), 3s).value();
+  greet("the same again", second);
+  first.close();
+  second.close();
+  acceptor.drain(3s);
+}
+// [/families]
+
 }  // namespace
 
+// [main]
 int main() try {
+  const int activated = find_activated("public");  // first of all
   StackPool connections{{.capacity = 3}};
   Loop loop{{.capacity = 1, .stack_size = 64 * 1024}};
   const auto clients = [&] {
@@ -140,6 +181,8 @@ int main() try {
     limit_the_rate(loop, connections);
     std::puts("a bandwidth:");
     throttle_connections(loop, connections);
+    std::puts("both families:");
+    listen_for_both_families(loop, connections, activated);
   };
   loop.spawn({.name = "clients"}, clients).value().detach();
   loop.run();
@@ -147,3 +190,4 @@ int main() try {
   std::fprintf(stderr, "17_many_listeners: %s\n", error.what());
   return 1;
 }
+// [/main]

@@ -68,6 +68,15 @@ void fork_a_child() {
 }
 // [/fork]
 
+// [foreign]
+void wait_for_a_foreign_child() {
+  const pid_t pid = ::fork();  // stands for a library that starts processes
+  if (pid == 0) ::_exit(7);
+  const ExitStatus status = evcoro::wait_child(pid, 10s).value();
+  std::printf("a foreign child ends with %d\n", status.code);
+}
+// [/foreign]
+
 // [signals]
 void wait_for_signals(SignalWaiter& signals) {
   while (true) {
@@ -82,13 +91,15 @@ void wait_for_signals(SignalWaiter& signals) {
 
 // [main]
 int main() try {
+  evcoro::block_signals({SIGHUP, SIGTERM});  // before there is any other OS thread
   Loop loop{{.capacity = 10, .stack_size = 32 * 1024}};
-  SignalWaiter signals{loop, {SIGHUP, SIGTERM}};  // before there is any other OS thread
+  SignalWaiter signals{loop, {SIGHUP, SIGTERM}};
   Thread waiting = loop.spawn([&] { wait_for_signals(signals); }).value();
   const auto all = [] {
     run_a_command();
     talk_to_a_command();
     fork_a_child();
+    wait_for_a_foreign_child();
     ::kill(::getpid(), SIGHUP);
     this_thread::sleep_for(50ms);  // signals have no order
     ::kill(::getpid(), SIGTERM);

@@ -1,5 +1,6 @@
 // Chapter 24: threads that end together, and a deadline for all that they do.
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 
 using evcoro::Loop;
 using evcoro::Scope;
+using evcoro::Thread;
 namespace this_thread = evcoro::this_thread;
 using namespace std::chrono_literals;
 
@@ -66,6 +68,16 @@ void build_page_in_time() {
 }
 // [/deadline]
 
+// [first]
+void ask_two_servers() {
+  Loop& loop = *Loop::current();
+  const Thread far = loop.spawn([] { return fetch("far", 1h); }).value();
+  const Thread near = loop.spawn([] { return fetch("near", 10ms); }).value();
+  const std::size_t first = evcoro::wait_any({far, near}, 10s).value();
+  std::printf("first: %s\n", first == 0 ? "far" : "near");
+}
+// [/first]
+
 // [local]
 const evcoro::ThreadLocal<std::string> user;
 
@@ -96,6 +108,7 @@ int main() try {
     build_page();
     build_page_badly();
     build_page_in_time();
+    ask_two_servers();
     greet_all();
   };
   loop.spawn({.name = "all"}, all).value().detach();

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -86,11 +87,18 @@ class UnusedPort {
   UnusedPort& operator=(const UnusedPort&) = delete;
 
   std::string address() const { return "127.0.0.1:" + std::to_string(ntohs(address_.sin_port)); }
+  int descriptor() const { return socket_; }
 
  private:
   int socket_;
   sockaddr_in address_{};
 };
+
+bool has_ipv6() {
+  const int descriptor = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor >= 0) ::close(descriptor);
+  return descriptor >= 0;
+}
 
 // Application is one of chapters 20 to 23, with the ports that the system chose.
 class Application : public Chapter {
@@ -243,7 +251,28 @@ TEST_CASE("chapter 15, lines") { require_prints_as_expected("15_lines"); }
 
 TEST_CASE("chapter 16, names") { require_prints_as_expected("16_names"); }
 
-TEST_CASE("chapter 17, many listeners") { require_prints_as_expected("17_many_listeners"); }
+TEST_CASE("chapter 17, many listeners") {
+  if (!has_ipv6()) support::skip("it has a listener for IPv6, too");
+  require_prints_as_expected("17_many_listeners");
+}
+
+TEST_CASE("chapter 17, a listener that a manager has opened") {
+  const UnusedPort port;
+  REQUIRE(::listen(port.descriptor(), 16) == 0);
+  const auto pass = [&] {
+    ::dup2(port.descriptor(), 3);
+    ::fcntl(3, F_SETFD, 0);
+    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+    ::setenv("LISTEN_FDS", "1", 1);
+    ::setenv("LISTEN_FDNAMES", "public", 1);
+  };
+  Chapter chapter{"17_many_listeners", {}, {.set_up = pass}};
+  const Ended ended = chapter.wait();
+  std::string pages = expected("17_many_listeners");
+  const std::string_view ours = "opened by this process";
+  REQUIRE(ended.output == pages.replace(pages.find(ours), ours.size(), "opened by a manager"));
+  REQUIRE(ended.status == 0);
+}
 
 TEST_CASE("chapter 18, blocking work") { require_prints_as_expected("18_blocking_work"); }
 
