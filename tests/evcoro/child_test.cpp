@@ -347,3 +347,26 @@ TEST_CASE_METHOD(ChildFixture, "in a process that is forked, a Child is the pare
     REQUIRE(child->wait(long_time)->succeeded());
   });
 }
+
+TEST_CASE_METHOD(ChildFixture,
+                 "a Child's wait is cancelled wherever it parks, and can be repeated") {
+  in_thread([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      Child child =
+          Child::start({.arguments = {"sleep", "60"}, .kill_on_destruction = true}).value();
+      const Thread killer = loop->spawn([&] {
+                                  (void)this_thread::yield();
+                                  (void)this_thread::yield();
+                                  if (!cancelled) CHECK(!child.kill(SIGKILL));
+                                })
+                                .value();
+      const auto status = child.wait();
+      CHECK((status.error() == std::errc::operation_canceled) == cancelled);
+      if (!cancelled) return;
+      this_thread::acknowledge_cancellation();
+      CHECK(!child.kill(SIGTERM));
+      CHECK(child.wait(long_time)->signal == SIGTERM);
+    });
+    REQUIRE(parks >= 1);
+  });
+}

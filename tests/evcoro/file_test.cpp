@@ -159,7 +159,9 @@ TEST_CASE_METHOD(FileFixture, "cancelled at each park: files") {
         note(file.error());
         if (file) {
           note(file->write("abc").error);
+          note(file->pwrite("d", 3).error);
           note(file->pread(writable(text), 0).error);
+          note(file->read(writable(text)).error);
           note(file->size().error());
           note(file->truncate(2));
           note(file->sync());
@@ -173,7 +175,7 @@ TEST_CASE_METHOD(FileFixture, "cancelled at each park: files") {
       this_thread::acknowledge_cancellation();
       CHECK(workers_rest());
     });
-    CHECK(parks == 9);
+    CHECK(parks == 11);
     CHECK(workers_rest());
   });
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include <evcoro/scope.hpp>
 #include <support/application.hpp>
 #include <support/every_park.hpp>
 #include <support/network.hpp>
@@ -379,4 +380,37 @@ TEST_CASE_METHOD(support::LoopFixture, "a child process can offload in a loop of
     own->run();
   });
   REQUIRE(ended.output == "ran\n");
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "cancelled at each park: offload in line for a full queue") {
+  in_thread([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      Gate gate;
+      WorkerPool workers{{.max_workers = 1, .queue_limit = 1}};
+      const auto ran = std::make_shared<std::atomic<bool>>(false);
+      const auto spawn_job = [&](auto function) {
+        return loop->spawn([&workers, function] { return offload(workers, function).error(); })
+            .value();
+      };
+      auto first = spawn_job(gate.pass());
+      while (!gate.was_entered()) (void)this_thread::yield();
+      auto second = spawn_job([] {});
+      while (workers.counters().waiting == 0) (void)this_thread::yield();
+      auto opener = loop->spawn([&] {
+                          const auto in_line = [&] { return workers.counters().waiting == 2; };
+                          while (!cancelled && !in_line()) (void)this_thread::yield();
+                          (void)this_thread::sleep_for(100us);
+                          gate.open();
+                        })
+                        .value();
+      const auto error = offload(workers, [ran] { *ran = true; }).error();
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+      if (!cancelled) CHECK(*ran);
+      const Scope cleaning_up{long_time, Scope::Shielded{}};
+      CHECK(!first.join().value());
+      CHECK(!second.join().value());
+      CHECK(opener.join());
+    });
+    CHECK(parks >= 1);
+  });
 }

@@ -325,3 +325,34 @@ TEST_CASE_METHOD(support::LoopFixture, "a scope waits for who waits to spawn int
     REQUIRE(guest.join());
   });
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "cancelled at each park: a scope that waits for a stack") {
+  stacks::StackPool one{{.capacity = 1, .stack_size = support::test_stack_size}};
+  in_thread([&] {
+    const SpawnOptions there{.stacks = &one};
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      int spawned = 0;
+      int ended = 0;
+      std::error_code error;
+      {
+        Scope scope;
+        while (spawned < 3 && !error) {
+          error = scope
+                      .spawn_wait(there,
+                                  [&] {
+                                    (void)this_thread::sleep_for(100us);
+                                    ++ended;
+                                  })
+                      .error();
+          if (!error) ++spawned;
+        }
+        if (!error) error = scope.wait();
+        CHECK((error == std::errc::operation_canceled) == cancelled);
+      }
+      CHECK(ended == spawned);
+      this_thread::acknowledge_cancellation();
+      CHECK(one.in_use() == 0);
+    });
+    CHECK(parks >= 3);
+  });
+}

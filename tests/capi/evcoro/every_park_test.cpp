@@ -1,5 +1,5 @@
-// The blocking calls of the C face, cancelled at each of their suspensions: -1 and ECANCELED, and
-// nothing is left behind.
+// The blocking calls of the C face, cancelled at each of their suspensions; see
+// every_park_fixture.hpp.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,7 +9,6 @@
 #include <functional>
 #include <string>
 
-#include <evcoro/evthread.h>
 #include <evcoro/file.h>
 #include <evcoro/io/stream.h>
 #include <evcoro/io_event.h>
@@ -20,97 +19,13 @@
 #include <evcoro/offload.h>
 #include <evcoro/scope.h>
 #include <event2/event.h>
-#include <evcoro/loop.hpp>
+#include <capi/evcoro/every_park_fixture.hpp>
 #include <support/dns_server.hpp>
-#include <support/every_park.hpp>
-#include <support/network.hpp>
 #include <support/pipe.hpp>
-#include <support/process.hpp>
 
-namespace {
-
-constexpr timeval moment{0, 100};
-
-// An EVLOOP, and the check that nothing is left of its threads.
-class CFixture {
- public:
-  CFixture() {
-    REQUIRE(STACKS_init(&stacks, 16, 65) == 0);
-    loop = EVLOOP_init(&stacks);
-    REQUIRE(loop != nullptr);
-  }
-  ~CFixture() noexcept(false) {
-    if (std::uncaught_exceptions() > 0) return;
-    CHECK(EVLOOP_free(loop) == 0);
-    CHECK(STACKS_destroy(&stacks) == 0);
-    CHECK(support::open_descriptors() == descriptors_before_);
-  }
-
-  // cancel_at_every_park() runs operation, which returns what a C function does, as the function of
-  // that name does, and after it clean_up, which cancellation does not reach. Returns how often the
-  // two park.
-  int cancel_at_every_park(
-      const std::function<int(EVTHREAD* self)>& operation,
-      const std::function<void()>& clean_up = [] {}) {
-    int parks = 0;
-    const std::function<void()> enumerate = [&] {
-      parks = support::cancel_at_every_park(*evcoro::Loop::current(), [&](bool& cancelled) {
-        const bool failed = operation(EVTHREAD_current()) < 0;
-        const int error = errno;
-        CHECK(failed == cancelled);
-        if (failed) CHECK(error == ECANCELED);
-        EVSCOPE* const shielded = EVSCOPE_open_shielded(EVTIMEOUT_NEVER);
-        clean_up();
-        CHECK(EVSCOPE_close(shielded) == 0);
-      });
-    };
-    run(enumerate);
-    return parks;
-  }
-
-  // start() starts a joinable thread that waits count times.
-  EVTHREAD* start_pauses(const int& count) {
-    const auto pause = [](EVTHREAD* self, EVSOCKET*, void* times) {
-      for (int i = *static_cast<int*>(times); i > 0; --i) EVTHREAD_delay(self, moment);
-    };
-    EVTHREAD* const thread = EVTHREAD_init(loop, pause, const_cast<int*>(&count));
-    CHECK(EVTHREAD_start_joinable(thread, nullptr) == 0);
-    return thread;
-  }
-
- private:
-  void run(const std::function<void()>& function) {
-    const auto call = [](EVTHREAD*, EVSOCKET*, void* context) {
-      (*static_cast<const std::function<void()>*>(context))();
-    };
-    REQUIRE(EVTHREAD_start(EVTHREAD_init(loop, call, const_cast<std::function<void()>*>(&function)),
-                           nullptr) == 0);
-    REQUIRE(EVLOOP_run(loop) == 1);
-  }
-
-  std::size_t descriptors_before_ = support::open_descriptors();
-
- public:
-  STACKS stacks{};
-  EVLOOP* loop = nullptr;
-};
-
-// A connection of an EVSOCKET of the running thread.
-struct CPair {
-  explicit CPair(EVTHREAD* self) {
-    const support::Listener listener;
-    peer = support::RawSocket::connected_to(listener.address());
-    socket = EVSOCKET_init(self, listener.accept().release(), 1);
-  }
-  ~CPair() { CHECK(EVSOCKET_close(socket) == 0); }
-  CPair(const CPair&) = delete;
-  CPair& operator=(const CPair&) = delete;
-
-  support::RawSocket peer;
-  EVSOCKET* socket = nullptr;
-};
-
-}  // namespace
+using support::CFixture;
+using support::CPair;
+using support::moment;
 
 TEST_CASE_METHOD(CFixture, "cancelled at each park, in C: delays and timers") {
   CHECK(cancel_at_every_park([](EVTHREAD* self) {

@@ -366,3 +366,51 @@ TEST_CASE_METHOD(LibeventFixture, "operations on a bufferevent are cancelled at 
             }) == 1);
   });
 }
+
+TEST_CASE_METHOD(LibeventFixture,
+                 "input of a bufferevent: cancelled at every wait, it stays there") {
+  in_thread([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      auto [bev, peer] = socket_bufferevent();
+      auto stream = adopt(bev);
+      const Thread sender = loop->spawn([&peer = peer] {
+                                  for (int i = 0; i < 5 && !this_thread::sleep_for(100us); ++i)
+                                    peer.send("x");
+                                })
+                                .value();
+      std::size_t count = 0;
+      std::error_code error;
+      while (count < 2 && !error) {
+        const auto in = receive(stream, 2 - count, never);
+        count += in.text.size();
+        error = in.error;
+      }
+      if (!error) error = stream.wait_for_input(5 - count).error();
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+      if (!cancelled) return;
+      this_thread::acknowledge_cancellation();
+      CHECK(support::receive_all(stream, 5 - count).size() == 5 - count);
+    });
+    REQUIRE(parks >= 2);
+  });
+}
+
+TEST_CASE_METHOD(LibeventFixture, "a bufferevent that connects: cancelled, it goes on connecting") {
+  const support::Listener listener;
+  const Address address = listener.address();
+  in_thread([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      bufferevent* const bev = bufferevent_socket_new(base.get(), -1, BEV_OPT_CLOSE_ON_FREE);
+      auto stream = adopt(bev);
+      CHECK(bufferevent_socket_connect(bev, address.data(), static_cast<int>(address.size())) == 0);
+      const auto error = stream.wait_until_connected();
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+      if (!cancelled) return;
+      this_thread::acknowledge_cancellation();
+      CHECK(!stream.wait_until_connected(support::long_time));
+      listener.accept().send("x");
+      CHECK(receive(stream).text == "x");
+    });
+    REQUIRE(parks == 1);
+  });
+}

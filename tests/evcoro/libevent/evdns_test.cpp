@@ -147,3 +147,15 @@ TEST_CASE_METHOD(DnsFixture, "a bufferevent connects to a name, on a small stack
     stream.close();  // while evdns still looks
   });
 }
+
+TEST_CASE_METHOD(DnsFixture, "a bufferevent that connects to a name is cancelled at every wait") {
+  const support::Listener listener;
+  run([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      auto stream = adopt(bufferevent_socket_new(base.get(), -1, BEV_OPT_CLOSE_ON_FREE));
+      const auto error = stream.connect(dns, "here.test", listener.address().port());
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+    });
+    REQUIRE(parks >= 1);
+  });
+}

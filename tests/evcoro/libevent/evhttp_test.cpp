@@ -11,6 +11,7 @@
 
 #include <evcoro/libevent/evhttp.hpp>
 #include <evcoro/libevent/fixture.hpp>
+#include <evcoro/scope.hpp>
 #include <support/contains.hpp>
 #include <support/every_park.hpp>
 
@@ -439,4 +440,46 @@ TEST_CASE_METHOD(HttpFixture, "a chunked reply is cancelled at every wait") {
     REQUIRE(answer(socket).ends_with("0\r\n\r\n"));
   });
   REQUIRE(parks >= 2);
+}
+
+TEST_CASE_METHOD(HttpFixture, "waiting until a reply is sent is cancelled at every wait") {
+  int parks = -1;
+  const EvhttpHandler handler{*loop, http.get(), "/", [&](EvhttpRequest& request) {
+                                REQUIRE(!request.reply(200, std::string(20'000'000, 'x')));
+                                parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+                                  const std::error_code error = request.wait_until_sent();
+                                  CHECK((error == std::errc::operation_canceled) == cancelled);
+                                });
+                              }};
+  run([&] {
+    Socket socket = get("/", "Connection: close\r\n");
+    REQUIRE(answer(socket).size() > 20'000'000);
+  });
+  REQUIRE(parks >= 1);
+}
+
+TEST_CASE_METHOD(HttpFixture, "a handler's drain is cancelled at every wait, and can be repeated") {
+  run([&] {
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      Gate gate;
+      EvhttpHandler handler{*loop, http.get(), "/", [&](EvhttpRequest& request) {
+                              gate.pass();
+                              CHECK(!request.reply(200, "served"));
+                            }};
+      const auto client = support::RawSocket::connected_to(address);
+      client.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+      while (handler.counters().active == 0) (void)this_thread::yield();
+      const Thread opener = loop->spawn([&] {
+                                  (void)this_thread::sleep_for(100us);
+                                  gate.is_open = true;
+                                })
+                                .value();
+      const std::error_code error = handler.drain();
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+      const Scope cleaning_up{support::long_time, Scope::Shielded{}};
+      CHECK(!handler.drain());
+      CHECK(handler.counters().handled == 1);
+    });
+    REQUIRE(parks >= 1);
+  });
 }

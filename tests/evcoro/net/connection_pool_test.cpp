@@ -251,3 +251,18 @@ TEST_CASE_METHOD(PoolFixture, "in a process that is forked, a pool is the parent
     REQUIRE(connections->idle() == 2);
   });
 }
+
+TEST_CASE_METHOD(PoolFixture, "cancelled at each park: take, which asks whether it is healthy") {
+  in_thread([&] {
+    const auto is_healthy = [](Socket&) { return !this_thread::sleep_for(100us); };
+    ConnectionPool connections{*loop, factory(), {.capacity = 1, .is_healthy = is_healthy}};
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      std::error_code error = connections.take().error();
+      if (!error) error = connections.take().error();
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+      CHECK(connections.taken() == 0);
+      CHECK(connections.idle() == (cancelled ? 0 : 1));
+    });
+    CHECK(parks == 2);  // connect, and the question
+  });
+}

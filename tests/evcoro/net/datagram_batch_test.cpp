@@ -212,3 +212,34 @@ TEST_CASE("a batch can be moved; what it was has no room") {
   REQUIRE(batch.size() == 2);
   REQUIRE(batch[1].data.size() == 3);
 }
+
+TEST_CASE_METHOD(support::LoopFixture, "cancelled at each park: batches that are waited for") {
+  in_thread([&] {
+    DatagramSocket sender = bound();
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      DatagramSocket socket = bound();
+      const Thread trickle = loop->spawn([&sender, to = socket.local_address()] {
+                                   for (int i = 0; i < 3 && !this_thread::sleep_for(100us); ++i) {
+                                     CHECK(sender.send_to("x", to));
+                                   }
+                                 })
+                                 .value();
+      DatagramBatch batch{3, 10};
+      std::size_t count = 0;
+      std::error_code error;
+      while (count < 3 && !error) {
+        const IoResult in = socket.recv_batch(batch);
+        count += in.count;
+        error = in.error;
+      }
+      CHECK((error == std::errc::operation_canceled) == cancelled);
+      if (!cancelled) return;
+      this_thread::acknowledge_cancellation();
+      for (IoResult in; count < 3 && !in.error; count += in.count) {
+        in = socket.recv_batch(batch, long_time);  // it is as good as ever
+      }
+      CHECK(count == 3);
+    });
+    CHECK(parks >= 1);
+  });
+}

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <evcoro/scope.hpp>
 #include <support/every_park.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/network.hpp>
@@ -300,5 +301,37 @@ TEST_CASE_METHOD(support::LoopFixture, "a socket may be moved while descriptors 
     REQUIRE(pair.other.recv_all(bytes(rest), long_time).count == rest.size());
     REQUIRE(buffer.substr(0, first.count) + rest == data);
     REQUIRE(sending.join().value().count == data.size());
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "cancelled at each park: descriptors that need room") {
+  in_thread([&] {
+    const RawPipe passed;
+    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
+      SocketPair pair = evcoro::socketpair().value();
+      const std::string block(65536, 'x');
+      while (pair.one.send(block, no_wait)) {
+      }
+      std::size_t arrived = 0;
+      Thread reader = loop->spawn([&] {
+                            std::string buffer(100'000, ' ');
+                            std::array<int, 1> room{};
+                            while (true) {
+                              const auto in = pair.other.recv_descriptors(bytes(buffer), room);
+                              if (in.count == 0) return;
+                              arrived += in.descriptor_count;
+                              if (in.descriptor_count == 1) ::close(room[0]);
+                            }
+                          })
+                          .value();
+      const IoResult out = pair.one.send_descriptors(as_bytes("x"), {passed.ends, 1});
+      CHECK(is_canceled(out.error) == cancelled);
+      CHECK(out.count == (cancelled ? 0 : 1));
+      const Scope cleaning_up{long_time, Scope::Shielded{}};
+      pair.one.close();
+      CHECK(reader.join());
+      CHECK(arrived == out.count);
+    });
+    CHECK(parks >= 1);
   });
 }
