@@ -86,6 +86,36 @@ static void poll_pipes(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   close_pipe(&other);
 }
 
+static void count(evutil_socket_t descriptor, short what, void* times) { ++*(int*)times; }
+
+static void mix_kinds(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  int times = 0;
+  Pipe pipe = make_pipe();
+  struct event_base* const base = EVLOOP_base(EVTHREAD_loop(thread));
+  struct event* const edges =
+      event_new(base, pipe.reader, EV_READ | EV_ET | EV_PERSIST, count, &times);
+  REQUIRE_C(event_add(edges, NULL) == 0);
+  EVIOEVENT* const event = EVIOEVENT_init(thread, pipe.reader);
+  REQUIRE_ERRNO(EVIOEVENT_wait(event, POLLIN, long_time()) == -1, EEXIST);
+  REQUIRE_ERRNO(EVIO_wait(pipe.reader, POLLIN, long_time()) == -1, EEXIST);
+  start_to_write(thread, &pipe);
+  while (times == 0) REQUIRE_C(EVTHREAD_delay(thread, milliseconds(1)) == 0);  // it goes on
+  event_free(edges);
+  REQUIRE_C(EVIOEVENT_wait(event, POLLIN, long_time()) == POLLIN);
+  REQUIRE_C(EVIOEVENT_free(event) == 0);
+  close_pipe(&pipe);
+}
+
+TEST_CASE_C(mixed_kinds, "a thread in C learns that a descriptor has an edge-triggered event") {
+  Fixture f;
+  set_up(&f);
+  if ((event_base_get_features(EVLOOP_base(f.loop)) & EV_FEATURE_ET) == 0) {
+    c_test_skip("this back end knows one kind only");
+  }
+  run_in_thread(&f, mix_kinds, NULL);
+  tear_down(&f);
+}
+
 TEST_CASE_C(descriptors, "threads in C wait for descriptors, one or several") {
   Fixture f;
   set_up(&f);
@@ -93,8 +123,6 @@ TEST_CASE_C(descriptors, "threads in C wait for descriptors, one or several") {
   run_in_thread(&f, poll_pipes, NULL);
   tear_down(&f);
 }
-
-static void count(evutil_socket_t descriptor, short what, void* times) { ++*(int*)times; }
 
 static void await(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   int times = 0;
@@ -108,10 +136,29 @@ static void await(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   event_free(timer);
 }
 
+static void await_descriptor(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  int times = 0;
+  Pipe pipe = make_pipe();
+  struct event* const readable =
+      event_new(EVLOOP_base(EVTHREAD_loop(thread)), pipe.reader, EV_READ, count, &times);
+  const struct timeval soon = {0, 1000};
+  REQUIRE_C(event_add(readable, &soon) == 0);
+  REQUIRE_C(EVEVENT_await(readable, long_time()) == EV_TIMEOUT);
+  REQUIRE_C(event_add(readable, NULL) == 0);
+  start_to_write(thread, &pipe);
+  REQUIRE_C(EVEVENT_await(readable, long_time()) == EV_READ);
+  REQUIRE_C(times == 0);
+  REQUIRE_C(event_add(readable, NULL) == 0);  // it is the application's again
+  while (times == 0) REQUIRE_C(EVTHREAD_delay(thread, milliseconds(1)) == 0);
+  event_free(readable);
+  close_pipe(&pipe);
+}
+
 TEST_CASE_C(events, "a thread in C waits for a struct event") {
   Fixture f;
   set_up(&f);
   run_in_thread(&f, await, NULL);
+  run_in_thread(&f, await_descriptor, NULL);
   REQUIRE_ERRNO(EVEVENT_await(NULL, EVTIMEOUT_NOW) == -1, EPERM);
   tear_down(&f);
 }

@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/dns.h>
+#include <event2/dns_struct.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/util.h>
@@ -16,6 +17,7 @@
 #include <evcoro/libevent/bufferevent.h>
 #include <evcoro/libevent/evdns.h>
 #include <evcoro/libevent/evhttp.h>
+#include <evcoro/net/socket.h>
 
 typedef struct Ends {
   struct bufferevent* one;
@@ -129,6 +131,36 @@ static void connect_in_vain(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   close(unused);
 }
 
+// Accepts the only client, which stream is, and talks to it.
+static void converse_with_peer(EVBUFFEREVENT* stream, int descriptor) {
+  char buffer[16];
+  const int peer = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC);
+  REQUIRE_C(peer >= 0);
+  REQUIRE_C(write(peer, "hello", 5) == 5);
+  REQUIRE_C(EVBUFFEREVENT_recv(stream, buffer, sizeof buffer, long_time()) == 5);
+  REQUIRE_C(memcmp(buffer, "hello", 5) == 0);
+  REQUIRE_C(EVBUFFEREVENT_send(stream, "answer", 6, long_time()) == 6);
+  REQUIRE_C(EVBUFFEREVENT_drain(stream, long_time()) == 0);
+  REQUIRE_C(read(peer, buffer, sizeof buffer) == 6);
+  close(peer);
+  REQUIRE_C(EVBUFFEREVENT_recv(stream, buffer, sizeof buffer, long_time()) == 0);
+}
+
+static void connect_to_listener(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  struct event_base* const base = EVLOOP_base(EVTHREAD_loop(thread));
+  struct sockaddr_in address = {0};
+  socklen_t length = sizeof address;
+  const int listener = socket_of_nobody(&address, &length);
+  REQUIRE_C(listen(listener, 5) == 0);
+  EVBUFFEREVENT* const stream =
+      EVBUFFEREVENT_init(thread, bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE));
+  REQUIRE_C(EVBUFFEREVENT_connect(stream, (struct sockaddr*)&address, length, long_time()) == 0);
+  REQUIRE_C(EVBUFFEREVENT_wait_connected(stream, EVTIMEOUT_NOW) == 0);
+  converse_with_peer(stream, listener);
+  REQUIRE_C(EVBUFFEREVENT_free(stream) == 0);
+  close(listener);
+}
+
 static void resolve(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   struct evdns_base* const dns =
       evdns_base_new(EVLOOP_base(EVTHREAD_loop(thread)), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
@@ -147,8 +179,95 @@ TEST_CASE_C(connecting, "threads in C connect bufferevents, and ask evdns") {
   Fixture f;
   set_up(&f);
   run_in_thread(&f, connect_in_vain, NULL);
+  run_in_thread(&f, connect_to_listener, NULL);
   run_in_thread(&f, resolve, NULL);
   tear_down(&f);
+}
+
+// --- a name server of the test's own, which is evdns, too ---
+
+typedef struct Names {
+  Fixture f;
+  struct evdns_base* dns;
+  struct evdns_server_port* server;
+} Names;
+
+// It knows "here.test".
+static void answer(struct evdns_server_request* request, void* ctx) {
+  const struct in_addr here = {htonl(INADDR_LOOPBACK)};
+  int error = DNS_ERR_NOTEXIST;
+  for (int i = 0; i < request->nquestions; ++i) {
+    const struct evdns_server_question* const question = request->questions[i];
+    if (strcmp(question->name, "here.test") != 0) continue;
+    error = DNS_ERR_NONE;
+    if (question->type != EVDNS_TYPE_A) continue;
+    evdns_server_request_add_a_reply(request, question->name, 1, &here, 60);
+  }
+  evdns_server_request_respond(request, error);
+}
+
+static void set_up_names(Names* names) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t length = sizeof address;
+  char server[32];
+  set_up(&names->f);
+  struct event_base* const base = EVLOOP_base(names->f.loop);
+  const int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  REQUIRE_C(bind(descriptor, (struct sockaddr*)&address, length) == 0);
+  REQUIRE_C(getsockname(descriptor, (struct sockaddr*)&address, &length) == 0);
+  names->server = evdns_add_server_port_with_base(base, descriptor, 0, answer, NULL);
+  names->dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+  snprintf(server, sizeof server, "127.0.0.1:%d", ntohs(address.sin_port));
+  REQUIRE_C(evdns_base_nameserver_ip_add(names->dns, server) == 0);
+  evdns_base_set_option(names->dns, "randomize-case", "0");
+}
+
+static void ask_for_names(Names* names) {
+  const struct addrinfo only_ipv4 = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+  struct addrinfo* found = NULL;
+  REQUIRE_C(EVDNS_getaddrinfo(names->dns, "here.test", "80", &only_ipv4, &found, long_time()) == 0);
+  REQUIRE_C(found->ai_next == NULL && found->ai_family == AF_INET);
+  const struct sockaddr_in* const address = (const struct sockaddr_in*)(void*)found->ai_addr;
+  REQUIRE_C(address->sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+  REQUIRE_C(address->sin_port == htons(80));
+  evutil_freeaddrinfo(found);
+  REQUIRE_C(EVDNS_getaddrinfo(names->dns, "nobody.test", "80", NULL, &found, long_time()) ==
+            EAI_NONAME);
+}
+
+static void connect_to_name(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  Names* const names = ctx;
+  struct event_base* const base = EVLOOP_base(names->f.loop);
+  struct sockaddr_in address = {0};
+  socklen_t length = sizeof address;
+  const int listener = socket_of_nobody(&address, &length);
+  const uint16_t port = ntohs(address.sin_port);
+  REQUIRE_C(listen(listener, 5) == 0);
+  ask_for_names(names);
+  EVBUFFEREVENT* stream =
+      EVBUFFEREVENT_init(thread, bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE));
+  REQUIRE_C(EVBUFFEREVENT_connect_hostname(stream, names->dns, AF_INET, "here.test", port,
+                                           long_time()) == 0);
+  converse_with_peer(stream, listener);
+  REQUIRE_C(EVBUFFEREVENT_free(stream) == 0);
+  stream = EVBUFFEREVENT_init(thread, bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE));
+  REQUIRE_ERRNO(EVBUFFEREVENT_connect_hostname(stream, names->dns, AF_INET, "nobody.test", port,
+                                               long_time()) == -1,
+                ENXIO);
+  REQUIRE_C(EVBUFFEREVENT_free(stream) == 0);
+  close(listener);
+  EVLOOP_break(names->f.loop);
+}
+
+TEST_CASE_C(names, "threads in C get answers of evdns, and connect bufferevents to names") {
+  Names names;
+  set_up_names(&names);
+  start(&names.f, connect_to_name, &names);
+  REQUIRE_C(EVLOOP_run(names.f.loop) == 0);
+  evdns_base_free(names.dns, 0);
+  evdns_close_server_port(names.server);
+  REQUIRE_C(EVLOOP_run(names.f.loop) == 1);  // nothing is left
+  tear_down(&names.f);
 }
 
 // --- evhttp ---
@@ -215,16 +334,20 @@ static void visit(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   EVLOOP_break(web->f.loop);
 }
 
+static void set_up_web(Web* web) {
+  signal(SIGPIPE, SIG_IGN);
+  set_up(&web->f);
+  web->http = evhttp_new(EVLOOP_base(web->f.loop));
+  struct evhttp_bound_socket* const bound =
+      evhttp_bind_socket_with_handle(web->http, "127.0.0.1", 0);
+  socklen_t length = sizeof web->address;
+  REQUIRE_C(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr*)&web->address,
+                        &length) == 0);
+}
+
 TEST_CASE_C(http, "requests to an evhttp are handled by threads in C") {
   Web web;
-  signal(SIGPIPE, SIG_IGN);
-  set_up(&web.f);
-  web.http = evhttp_new(EVLOOP_base(web.f.loop));
-  struct evhttp_bound_socket* const bound =
-      evhttp_bind_socket_with_handle(web.http, "127.0.0.1", 0);
-  socklen_t length = sizeof web.address;
-  REQUIRE_C(
-      getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr*)&web.address, &length) == 0);
+  set_up_web(&web);
   web.handler = EVHTTPHANDLER_init(web.f.loop, web.http, "/slow", answer_slowly, NULL);
   EVHTTPHANDLER_OPTIONS options;
   REQUIRE_C(EVHTTPHANDLER_OPTIONS_init(&options) == 0);
@@ -237,6 +360,48 @@ TEST_CASE_C(http, "requests to an evhttp are handled by threads in C") {
                 EEXIST);
   start(&web.f, visit, &web);
   REQUIRE_C(EVLOOP_run(web.f.loop) == 0);
+  evhttp_free(web.http);
+  tear_down(&web.f);
+}
+
+// Replies when the client has left: to nobody.
+static void reply_too_late(EVTHREAD* thread, EVHTTPREQUEST* request, void* replies) {
+  REQUIRE_C(EVHTTPREQUEST_client_has_left(request) == 0);
+  for (int i = 0; EVHTTPREQUEST_client_has_left(request) == 0; ++i) {
+    REQUIRE_C(i < 30000);
+    REQUIRE_C(EVTHREAD_delay(thread, milliseconds(1)) == 0);
+  }
+  REQUIRE_C(EVHTTPREQUEST_client_has_left(request) == 1);
+  errno = 0;
+  REQUIRE_C(EVHTTPREQUEST_reply(request, 200, NULL, NULL) == 0 || errno == EPIPE);
+  ++*(int*)replies;
+}
+
+static void leave_early(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  Web* const web = ctx;
+  const char text[] = "GET /slow HTTP/1.1\r\n\r\n";
+  for (int with_reset = 0; with_reset < 2; ++with_reset) {
+    EVSOCKET* const socket = EVSOCKET_open(thread, AF_INET);
+    REQUIRE_C(EVSOCKET_connect(socket, (struct sockaddr*)&web->address, sizeof web->address,
+                               long_time()) == 0);
+    REQUIRE_C(EVSOCKET_send(socket, text, sizeof text - 1, 0, long_time()) > 0);
+    while (EVHTTPHANDLER_active(web->handler) == 0) EVTHREAD_delay(thread, milliseconds(1));
+    REQUIRE_C((with_reset ? EVSOCKET_reset(socket) : EVSOCKET_close(socket)) == 0);
+    while (EVHTTPHANDLER_active(web->handler) != 0) EVTHREAD_delay(thread, milliseconds(1));
+  }
+  REQUIRE_C(EVHTTPHANDLER_free(web->handler) == 0);
+  EVLOOP_break(web->f.loop);
+}
+
+TEST_CASE_C(http_departure, "a thread in C replies to a client that has left") {
+  Web web;
+  int replies = 0;
+  set_up_web(&web);
+  web.handler = EVHTTPHANDLER_init(web.f.loop, web.http, "/slow", reply_too_late, &replies);
+  REQUIRE_C(web.handler != NULL);
+  start(&web.f, leave_early, &web);
+  REQUIRE_C(EVLOOP_run(web.f.loop) == 0);
+  REQUIRE_C(replies == 2);
   evhttp_free(web.http);
   tear_down(&web.f);
 }

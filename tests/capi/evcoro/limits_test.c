@@ -159,6 +159,30 @@ TEST_CASE_C(max_per_address, "a client has a maximum of connections") {
   REQUIRE_C(visit.reason == EVREFUSAL_MAX_PER_ADDRESS);
 }
 
+static void be_held(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  Visit* const visit = ctx;
+  EVTCPACCEPTOR_REFUSALS refusals;
+  char buffer[10];
+  EVSOCKET* const first = connect_client(thread, visit);
+  REQUIRE_C(ask(first) == 10);
+  EVSOCKET* const second = connect_client(thread, visit);
+  REQUIRE_C(EVSOCKET_send(second, "x", 1, 0, long_time()) == 1);
+  REQUIRE_ERRNO(EVSOCKET_recv(second, buffer, 1, 0, milliseconds(20)) == -1, ETIMEDOUT);
+  EVSOCKET_close(first);
+  REQUIRE_C(EVSOCKET_recv_all(second, buffer, sizeof buffer, 0, long_time()) == sizeof buffer);
+  REQUIRE_C(EVTCPACCEPTOR_refusals(visit->acceptor, &refusals) == 0);
+  REQUIRE_C(refusals.max_per_address == 0);
+  EVTCPACCEPTOR_close(visit->acceptor);
+}
+
+TEST_CASE_C(when_address_full, "a client's connection beyond its maximum waits, if so wished") {
+  Visit visit = {.acceptor = NULL};
+  prepare(&visit);
+  visit.limits.max_per_address = 1;
+  visit.limits.when_address_full = EVWHEN_FULL_PAUSE;
+  run(&visit, be_held);
+}
+
 static void be_throttled(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
   Visit* const visit = ctx;
   REQUIRE_C(ask(connect_client(thread, visit)) == 5);
@@ -178,6 +202,26 @@ TEST_CASE_C(bandwidth_together, "an acceptor's connections share a bandwidth") {
   visit.limits.send = EVTOKENBUCKET_init(0, 5);
   run(&visit, be_throttled);
   EVTOKENBUCKET_free(visit.limits.send);
+}
+
+// The server's bucket holds 5 bytes, and gets 100 more a second.
+static void be_heard_slowly(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  Visit* const visit = ctx;
+  EVSOCKET* const socket = connect_client(thread, visit);
+  char buffer[100];
+  const int64_t begin = now_us();
+  REQUIRE_C(EVSOCKET_send(socket, "0123456789", 10, 0, long_time()) == 10);
+  REQUIRE_C(EVSOCKET_recv_all(socket, buffer, sizeof buffer, 0, long_time()) == sizeof buffer);
+  REQUIRE_C(now_us() - begin >= 49000);
+  EVTCPACCEPTOR_close(visit->acceptor);
+}
+
+TEST_CASE_C(receive_rate, "an acceptor's connections receive at a rate") {
+  Visit visit = {.acceptor = NULL};
+  prepare(&visit);
+  visit.limits.receive_rate = 100;
+  visit.limits.receive_burst = 5;
+  run(&visit, be_heard_slowly);
 }
 
 static void throttle_self(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
@@ -230,6 +274,81 @@ TEST_CASE_C(reserve, "a reserve that the stacks don't have is refused") {
   visit.limits.reserve = 17;
   REQUIRE_ERRNO(EVTCPACCEPTOR_init_options(visit.f.loop, &visit.options) == NULL, EINVAL);
   tear_down(&visit.f);
+}
+
+// Others get all stacks but the three that are set aside, and that clients get.
+static void use_reserve(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  Visit* const visit = ctx;
+  EVTHREAD* others[16];
+  char byte;
+  int count = 0;
+  errno = 0;
+  while ((others[count] = EVTHREAD_init(visit->f.loop, use_reserve, NULL)) != NULL) {
+    REQUIRE_C(++count < 16);
+  }
+  REQUIRE_C(errno == EAGAIN);
+  REQUIRE_C(count == 12);
+  for (int i = 0; i < 3; ++i) REQUIRE_C(ask(connect_client(thread, visit)) == 10);
+  REQUIRE_C(EVSOCKET_recv(connect_client(thread, visit), &byte, 1, 0, long_time()) == 0);
+  REQUIRE_C(visit->reason == EVREFUSAL_NO_STACK);
+  while (count > 0) REQUIRE_C(EVTHREAD_free(others[--count]) == 0);
+  EVTCPACCEPTOR_close(visit->acceptor);
+}
+
+TEST_CASE_C(reserve_kept, "stacks that are set aside are for the acceptor's connections") {
+  Visit visit = {.acceptor = NULL, .reason = EVREFUSAL_RATE};
+  prepare(&visit);
+  visit.limits.reserve = 3;
+  run(&visit, use_reserve);
+}
+
+// --- IPv6 ---
+
+static void connect_by_ipv4(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  Visit* const visit = ctx;
+  const struct sockaddr_in ipv4 = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)SOCKADDR_port(&visit->address)),
+                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  EVTCPACCEPTOR_COUNTERS counters;
+  EVSOCKET* const socket = EVSOCKET_open(thread, AF_INET);
+  const int result =
+      EVSOCKET_connect(socket, (const struct sockaddr*)&ipv4, sizeof ipv4, long_time());
+  if (visit->limits.v6_only == EVV6ONLY_OFF) {
+    REQUIRE_C(result == 0 && ask(socket) == 10);
+  } else {
+    // Refused, unless somebody else happens to listen there.
+    REQUIRE_C(result == 0 || errno == ECONNREFUSED);
+    REQUIRE_C(EVTHREAD_delay(thread, milliseconds(5)) == 0);
+    REQUIRE_C(EVTCPACCEPTOR_counters(visit->acceptor, &counters) == 0);
+    REQUIRE_C(counters.accepted == 0);
+  }
+  EVTCPACCEPTOR_close(visit->acceptor);
+}
+
+static void listen_for_ipv6(EVV6ONLY v6_only) {
+  Visit visit = {.acceptor = NULL};
+  IPADDRESS everywhere;
+  prepare(&visit);
+  REQUIRE_C(IPADDRESS_any(&everywhere, AF_INET6) == 0);
+  REQUIRE_C(SOCKADDR_init(&visit.address, &everywhere, 0) == 0);
+  visit.limits.v6_only = v6_only;
+  run(&visit, connect_by_ipv4);
+}
+
+static void skip_without_ipv6(void) {
+  const struct sockaddr_in6 everywhere = {.sin6_family = AF_INET6};
+  const int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) c_test_skip("there is no IPv6");
+  if (bind(descriptor, (const struct sockaddr*)&everywhere, sizeof everywhere) != 0) {
+    c_test_skip("there is no IPv6");
+  }
+  close(descriptor);
+}
+
+TEST_CASE_C(v6_only, "an acceptor for IPv6 is for IPv4, too, or not") {
+  skip_without_ipv6();
+  listen_for_ipv6(EVV6ONLY_OFF);
+  listen_for_ipv6(EVV6ONLY_ON);
 }
 
 // --- activation ---

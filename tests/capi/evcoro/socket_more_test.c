@@ -1,6 +1,7 @@
 // EVSOCKETs beyond evthread.h: pairs, pipes, several buffers, files, descriptors, options.
 #define _GNU_SOURCE
 #include <evcoro/net/socket.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -84,6 +85,28 @@ static void pass_descriptors(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
   close(fds[1]);
 }
 
+static void reset_connection(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t length = sizeof address;
+  char byte;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE_C(bind(listener, (struct sockaddr*)&address, length) == 0 && listen(listener, 1) == 0);
+  REQUIRE_C(getsockname(listener, (struct sockaddr*)&address, &length) == 0);
+  for (int with_reset = 0; with_reset < 2; ++with_reset) {
+    EVSOCKET* const socket = EVSOCKET_open(thread, AF_INET);
+    REQUIRE_C(EVSOCKET_connect(socket, (struct sockaddr*)&address, length, long_time()) == 0);
+    EVSOCKET* const peer = EVSOCKET_init(thread, accept(listener, NULL, NULL), 1);
+    REQUIRE_C((with_reset ? EVSOCKET_reset(socket) : EVSOCKET_close(socket)) == 0);
+    if (with_reset) {
+      REQUIRE_ERRNO(EVSOCKET_recv(peer, &byte, 1, 0, long_time()) == -1, ECONNRESET);
+    } else {
+      REQUIRE_C(EVSOCKET_recv(peer, &byte, 1, 0, long_time()) == 0);
+    }
+    REQUIRE_C(EVSOCKET_close(peer) == 0);
+  }
+  close(listener);
+}
+
 static void set_options(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
   const struct {
     EVOPTION option;
@@ -126,6 +149,7 @@ TEST_CASE_C(socket_more, "sockets in C: pairs, pipes, buffers, files, descriptor
   run_in_thread(&f, use_vectors, NULL);
   run_in_thread(&f, send_files, NULL);
   run_in_thread(&f, pass_descriptors, NULL);
+  run_in_thread(&f, reset_connection, NULL);
   run_in_thread(&f, set_options, NULL);
   tear_down(&f);
 }
