@@ -14,7 +14,9 @@
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
+#define RUNNING_ON_VALGRIND 0
 #define VALGRIND_MAKE_MEM_DEFINED(begin, size) static_cast<void>(begin)
+#define VALGRIND_MAKE_MEM_UNDEFINED(begin, size) static_cast<void>(begin)
 #define VALGRIND_STACK_REGISTER(begin, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) static_cast<void>(id)
 #define VALGRIND_DISABLE_ERROR_REPORTING
@@ -67,6 +69,12 @@ __attribute__((no_sanitize("address"))) const std::byte* first_used(const std::b
   VALGRIND_ENABLE_ERROR_REPORTING;
   VALGRIND_MAKE_MEM_DEFINED(&from, sizeof from);
   return from;
+}
+
+// What a stack's last user has popped is nobody's to Valgrind, until the next one has it.
+const bool on_valgrind = [] { return RUNNING_ON_VALGRIND != 0; }();
+void hand_out(const Stack& stack) noexcept {
+  VALGRIND_MAKE_MEM_UNDEFINED(stack.limit, stack.end - stack.limit);
 }
 
 std::size_t round_up(std::size_t size, std::size_t unit) noexcept {
@@ -185,6 +193,7 @@ Stack* StackPool::take(std::error_code& error) noexcept {
     }
   }
   Stack* const stack = std::exchange(free_, free_->next_free_);
+  if (on_valgrind) hand_out(*stack);
   stack->touched_ = true;
   stack->taken_ = true;
   ++taken_;

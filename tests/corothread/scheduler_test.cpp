@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -180,6 +181,21 @@ TEST_CASE_METHOD(TaskFixture, "the live tasks can be listed") {
   scheduler.for_each_live_task([&](const Task& task) { names += task.identity().name(); });
   REQUIRE(names == "abc");
   advance(1s);
+}
+
+TEST_CASE_METHOD(TaskFixture, "a stack that a small task has left serves a large one") {
+  spawn_detached([] {
+    std::array<volatile char, 10'000> deep;
+    for (volatile char& each : deep) each = 'x';
+  });
+  run();
+  REQUIRE(pool.in_use() == 0);
+  int sum = 0;
+  std::array<int, 2000> numbers;
+  numbers.fill(1);
+  spawn_detached([&sum, numbers] { sum = std::accumulate(numbers.begin(), numbers.end(), 0); });
+  run();
+  REQUIRE(sum == 2000);
 }
 
 TEST_CASE_METHOD(TaskFixture, "a task without a stack is nullptr and EAGAIN, one too large E2BIG") {
