@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include <evcoro/scope.hpp>
 #include <support/application.hpp>
+#include <support/contains.hpp>
 #include <support/network.hpp>
 
 using namespace evcoro;
@@ -60,6 +62,37 @@ TEST_CASE_METHOD(support::LoopFixture, "shutdown waits for threads that need a m
   REQUIRE(cleaned_up);
 }
 
+TEST_CASE_METHOD(support::LoopFixture,
+                 "shutdown cancels a tree of scopes, and waits for what is shielded") {
+  int leaves = 0;
+  int cleaned_up = 0;
+  std::error_code root;
+  spawn([&] {
+    Scope outer;
+    for (int i = 0; i < 2; ++i) {
+      REQUIRE(outer.spawn([&] {
+        Scope inner;
+        for (int j = 0; j < 2; ++j) {
+          REQUIRE(inner.spawn([&] {
+            const auto error = this_thread::sleep_until(never);
+            if (error && this_thread::cancel_reason() == CancelReason::shutdown) ++leaves;
+          }));
+        }
+        const auto error = inner.wait();
+        const Scope cleaning_up{never, Scope::Shielded{}};
+        if (error && !this_thread::sleep_for(5ms)) ++cleaned_up;
+      }));
+    }
+    root = outer.wait();
+  });
+  while (loop->thread_count() < 7) loop->run_once(no_wait);
+  REQUIRE(loop->shutdown(1h).empty());
+  REQUIRE(leaves == 4);
+  REQUIRE(cleaned_up == 2);
+  REQUIRE(root == std::errc::operation_canceled);
+  REQUIRE(loop->thread_count() == 0);
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "shutdown returns the threads that do not stop in time") {
   Stubborn stubborn;
   spawn([&] { stubborn.wait(); }, {.name = "waits"});
@@ -75,6 +108,14 @@ TEST_CASE_METHOD(support::LoopFixture, "shutdown returns the threads that do not
   REQUIRE(left[1].name == "yields");
   REQUIRE(left[1].state == TaskState::ready);
   REQUIRE(left[1].cancel_reason == CancelReason::shutdown);
+  REQUIRE(left[0].parked_since > start - 1s);
+  REQUIRE(left[0].parked_since <= Clock::now());
+  REQUIRE(left[1].parked_since == TimePoint{});
+  REQUIRE_THAT(to_string(left[0]),
+               support::contains("'waits' (id ") && support::contains("shutdown_test.cpp:") &&
+                   support::contains("parked for 0.") && support::contains(" s: sleep"));
+  REQUIRE_THAT(to_string(left[1]),
+               support::contains("'yields' (id ") && support::contains("ready"));
   left = loop->shutdown(no_wait);
   REQUIRE(left.size() == 2);
   stubborn.quit();
