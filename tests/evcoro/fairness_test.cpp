@@ -1,5 +1,6 @@
 // Threads that never wait leave room for everything else.
 #include <array>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -96,6 +97,63 @@ TEST_CASE_METHOD(support::LoopFixture, "two threads that wake each other leave r
   });
   spawn([&] {
     REQUIRE(!this_thread::sleep_for(5ms));
+    done = true;
+  });
+  REQUIRE(loop->run() == Loop::End::idle);
+  REQUIRE(done);
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "an urgent thread goes before others that were woken earlier") {
+  std::string order;
+  const auto spawn_waiter = [&](char name, Priority priority) {
+    return loop
+        ->spawn({.priority = priority},
+                [&order, name] {
+                  while (!detail::current_thread()->wait_for_wake(never)) order += name;
+                })
+        .value();
+  };
+  in_thread([&] {
+    std::array<Thread<>, 4> threads{
+        spawn_waiter('a', Priority::normal), spawn_waiter('u', Priority::urgent),
+        spawn_waiter('b', Priority::normal), spawn_waiter('v', Priority::urgent)};
+    for (const Thread<>& each : threads) REQUIRE(support::until_parked(each));
+    const auto wake_all = [&] {
+      for (const Thread<>& each : threads) {
+        static_cast<detail::ThreadTask*>(ThreadRef{each}.task())->wake_up();
+      }
+      order.clear();
+      REQUIRE(support::eventually([&] { return order.size() == threads.size(); }));
+    };
+    wake_all();
+    REQUIRE(order == "uvab");
+    threads[0].set_priority(Priority::urgent);
+    threads[1].set_priority(Priority::normal);
+    wake_all();
+    REQUIRE(order == "avub");
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "urgent threads that wake each other leave the others turns") {
+  bool done = false;
+  std::array<detail::ThreadTask*, 2> players{};
+  for (std::size_t i = 0; i < 2; ++i) {
+    spawn(
+        [&, i] {
+          players[i] = detail::current_thread();
+          while (!done) {
+            if (players[1 - i] != nullptr) players[1 - i]->wake_up();
+            REQUIRE(!detail::current_thread()->wait_for_wake(never));
+          }
+          players[1 - i]->wake_up();
+        },
+        {.priority = Priority::urgent});
+  }
+  spawn([&] {
+    for (int i = 0; i < 100; ++i) REQUIRE(!this_thread::yield());
+    for (int i = 0; i < 5; ++i) REQUIRE(!this_thread::sleep_for(100us));
     done = true;
   });
   REQUIRE(loop->run() == Loop::End::idle);
