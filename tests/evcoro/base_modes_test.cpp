@@ -238,19 +238,24 @@ TEST_CASE_METHOD(support::Application, "a thread breaks the dispatch that runs i
   REQUIRE(dispatches >= 3);
 }
 
-TEST_CASE_METHOD(support::Application, "a loop that goes leaves nothing in the base") {
+TEST_CASE("a loop that goes leaves nothing in the base, with locks or without") {
+  const bool locks = GENERATE(false, true);
+  if (locks) REQUIRE(evthread_use_pthreads() == 0);
+  support::Application application;
+  auto& base = application.base;
+  auto& loop = application.loop;
   const int before = count_all_events(support::make_base().get());
   Thread waiting = loop->spawn([] { return this_thread::sleep_for(10s); }).value();
   auto [socket, peer] = support::connected_pair(*loop);
   Thread reading =
       loop->spawn([&socket = socket] { return support::receive(socket).error; }).value();
   bool ticked = false;
-  call_in(2ms, [&] { loop.reset(); });
-  call_in(5ms, [&] {
+  application.call_in(2ms, [&] { loop.reset(); });
+  application.call_in(5ms, [&] {
     CHECK(count_all_events(base.get()) == before);
     ticked = true;
   });
-  dispatch();  // which returns when the application's events have ended
+  application.dispatch();  // which returns when the application's events have ended
   REQUIRE(ticked);
   REQUIRE(waiting.join().value() == std::errc::operation_canceled);
   REQUIRE(reading.join().value() == std::errc::operation_canceled);

@@ -1,7 +1,10 @@
 #include <evcoro/libevent/await_event.hpp>
 
+#include <event2/thread.h>
+
 #include <csignal>
 #include <memory>
+#include <thread>
 
 #include <support/every_park.hpp>
 #include <support/pipe.hpp>
@@ -148,4 +151,30 @@ TEST_CASE_METHOD(LibeventFixture, "waits for events can be cancelled wherever th
     REQUIRE(parks == 3);
   });
   REQUIRE(timer.calls() == 0);
+}
+
+TEST_CASE("events are awaited in a base with locks, too, and activated by another OS thread") {
+  const bool locks = GENERATE(false, true);
+  if (locks) REQUIRE(evthread_use_pthreads() == 0);
+  LibeventFixture fixture;
+  const RawPipe pipe;
+  const Counted manual{fixture.base.get(), -1, EV_PERSIST};
+  const Counted readable{fixture.base.get(), pipe.reader(), EV_READ};
+  std::thread other;
+  fixture.in_thread([&] {
+    readable.add(1ms);
+    REQUIRE(await_event(readable.get(), long_time).value() == EV_TIMEOUT);
+    readable.add();
+    pipe.write("x");
+    REQUIRE(await_event(readable.get(), long_time).value() == EV_READ);
+    REQUIRE(await_event(manual.get(), 1ms).error() == std::errc::timed_out);
+    if (locks) {
+      other = std::thread{[&] { manual.activate(); }};
+    } else {
+      manual.activate();
+    }
+    REQUIRE(await_event(manual.get(), long_time).value() == EV_READ);
+  });
+  if (locks) other.join();
+  REQUIRE(manual.calls() == 0);
 }

@@ -201,3 +201,28 @@ TEST_CASE("another OS thread writes to a bufferevent that a thread reads") {
   });
   other.join();
 }
+
+TEST_CASE("another OS thread has a bufferevent freed that a thread reads, by a post") {
+  REQUIRE(evthread_use_pthreads() == 0);
+  const bool by_stream = GENERATE(false, true);
+  LibeventFixture fixture;
+  auto [bev, peer] = fixture.socket_bufferevent(BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE);
+  std::thread other;
+  fixture.in_thread([&, bev = bev] {
+    auto stream = fixture.adopt(bev);
+    auto reader =
+        fixture.loop->spawn([&] { return receive(stream, 64, by_stream ? 60s : 50ms).error; })
+            .value();
+    REQUIRE(support::until_parked(reader));
+    other = std::thread{
+        [&] { fixture.loop->post([&] { by_stream ? stream.close() : bufferevent_free(bev); }); }};
+    // Of a bufferevent that is freed behind its back it learns at its deadline only.
+    REQUIRE(reader.join().value() ==
+            (by_stream ? std::errc::operation_canceled : std::errc::timed_out));
+    REQUIRE(receive(stream).error ==
+            (by_stream ? std::errc::bad_file_descriptor : std::errc::operation_canceled));
+    REQUIRE(stream.release() == nullptr);
+  });
+  other.join();
+  REQUIRE(peer.recv().empty());  // it has been closed
+}

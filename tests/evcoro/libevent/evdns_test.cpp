@@ -3,6 +3,7 @@
 #include <event2/bufferevent.h>
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
+#include <event2/thread.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -157,5 +158,17 @@ TEST_CASE_METHOD(DnsFixture, "a bufferevent that connects to a name is cancelled
       CHECK((error == std::errc::operation_canceled) == cancelled);
     });
     REQUIRE(parks >= 1);
+  });
+}
+
+TEST_CASE("evdns answers in a base with locks, too") {
+  const bool locks = GENERATE(false, true);
+  if (locks) REQUIRE(evthread_use_pthreads() == 0);
+  DnsFixture fixture;
+  fixture.run([&] {
+    const auto found = evdns_resolve(fixture.dns, "here.test", 80, 5s, AF_INET);
+    REQUIRE(found.value().front().to_string() == "127.0.0.1:80");
+    REQUIRE(evdns_resolve(fixture.dns, "silent.test", 80, 5ms).error() == std::errc::timed_out);
+    REQUIRE(evdns_resolve(fixture.dns, "nobody.test", 80, 5s).error().category() == gai_category());
   });
 }

@@ -1,6 +1,7 @@
 // Requests to an evhttp that are handled in coroutine threads.
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/thread.h>
 
 #include <algorithm>
 #include <memory>
@@ -482,4 +483,21 @@ TEST_CASE_METHOD(HttpFixture, "a handler's drain is cancelled at every wait, and
     });
     REQUIRE(parks >= 1);
   });
+}
+
+TEST_CASE("requests are handled in a base with locks, too") {
+  const bool locks = GENERATE(false, true);
+  if (locks) REQUIRE(evthread_use_pthreads() == 0);
+  HttpFixture fixture;
+  const EvhttpHandler handler{*fixture.loop, fixture.http.get(), "/", [](EvhttpRequest& request) {
+                                REQUIRE(!this_thread::sleep_for(1ms));
+                                REQUIRE(!request.start_reply(200));
+                                for (int i = 0; i < 3; ++i) REQUIRE(!request.send_chunk("piece"));
+                                REQUIRE(!request.end_reply());
+                                REQUIRE(!request.wait_until_sent(5s));
+                              }};
+  fixture.run([&] {
+    for (int i = 0; i < 3; ++i) REQUIRE(fixture.ask("/").ends_with("5\r\npiece\r\n0\r\n\r\n"));
+  });
+  REQUIRE(handler.counters().handled == 3);
 }
