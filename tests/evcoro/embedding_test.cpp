@@ -5,10 +5,12 @@
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include <support/application.hpp>
+#include <support/network.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -198,4 +200,48 @@ TEST_CASE_METHOD(support::Application, "a loop cannot be run in a callback of th
   });
   dispatch();
   REQUIRE(refusals == 1);
+}
+
+TEST_CASE_METHOD(support::Application, "a descriptor goes from an event to a thread, and back") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+  const support::RawSocket owned{ends[0]};
+  const support::RawSocket peer{ends[1]};
+  struct Reader {
+    static void read(evutil_socket_t descriptor, short, void* self) {
+      char buffer[64];
+      const auto count = ::read(descriptor, buffer, sizeof buffer);
+      if (count > 0) static_cast<Reader*>(self)->input.append(buffer, std::size_t(count));
+    }
+    std::string input;
+  } reader;
+  event* const readable =
+      event_new(base.get(), owned.get(), EV_READ | EV_PERSIST, Reader::read, &reader);
+  event_add(readable, nullptr);
+  std::string expected;
+  const auto borrow = [&] {
+    Socket socket = Socket::adopt(*loop, owned.get()).value();
+    REQUIRE(support::receive(socket, 64, 1ms).error == std::errc::timed_out);
+    peer.send("to the thread");
+    REQUIRE(support::receive(socket).text == "to the thread");
+    REQUIRE(socket.send("answer"));
+    REQUIRE(socket.release() == owned.get());
+  };
+  spawn([&] {
+    for (int i = 0; i < 3; ++i) {
+      peer.send("event.");
+      expected += "event.";
+      REQUIRE(support::eventually([&] { return reader.input == expected; }));
+      event_del(readable);
+      borrow();
+      event_add(readable, nullptr);
+    }
+    peer.send("end");
+    REQUIRE(support::eventually([&] { return reader.input == expected + "end"; }));
+    event_del(readable);
+  });
+  dispatch();
+  event_free(readable);
+  REQUIRE(reader.input == "event.event.event.end");
+  REQUIRE(peer.recv_all(18) == "answeransweranswer");
 }

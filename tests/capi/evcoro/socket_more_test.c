@@ -1,6 +1,7 @@
 // EVSOCKETs beyond evthread.h: pairs, pipes, several buffers, files, descriptors, options.
 #define _GNU_SOURCE
 #include <evcoro/net/socket.h>
+#include <event2/event.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -152,4 +153,59 @@ TEST_CASE_C(socket_more, "sockets in C: pairs, pipes, buffers, files, descriptor
   run_in_thread(&f, reset_connection, NULL);
   run_in_thread(&f, set_options, NULL);
   tear_down(&f);
+}
+
+// --- a descriptor of the application's ---
+
+typedef struct RoundTrip {
+  EVLOOP* loop;
+  struct event* readable;
+  int ends[2];
+  char input[32];
+  size_t count;
+} RoundTrip;
+
+static void borrow(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  RoundTrip* const trip = ctx;
+  char buffer[16];
+  EVSOCKET* const socket = EVSOCKET_init(thread, trip->ends[0], 1);
+  REQUIRE_ERRNO(EVSOCKET_recv(socket, buffer, 1, 0, milliseconds(1)) == -1, ETIMEDOUT);
+  REQUIRE_C(write(trip->ends[1], "two", 3) == 3);
+  REQUIRE_C(EVSOCKET_recv(socket, buffer, sizeof buffer, 0, long_time()) == 3);
+  REQUIRE_C(EVSOCKET_send(socket, "answer", 6, 0, long_time()) == 6);
+  REQUIRE_C(EVSOCKET_release(socket) == trip->ends[0]);
+  REQUIRE_C(event_add(trip->readable, NULL) == 0);
+  REQUIRE_C(write(trip->ends[1], "three", 5) == 5);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void* ctx) {
+  RoundTrip* const trip = ctx;
+  const ssize_t count = read(fd, trip->input + trip->count, sizeof trip->input - trip->count);
+  REQUIRE_C(count > 0);
+  trip->count += (size_t)count;
+  REQUIRE_C(event_del(trip->readable) == 0);
+  if (trip->count > 3) return;
+  REQUIRE_C(EVTHREAD_start(EVTHREAD_init(trip->loop, borrow, trip), NULL) == 0);
+}
+
+TEST_CASE_C(round_trip, "in C, a descriptor goes from an event to a thread, and back") {
+  struct event_base* const base = event_base_new();
+  RoundTrip trip = {.count = 0};
+  STACKS stacks;
+  char buffer[16];
+  REQUIRE_C(STACKS_init(&stacks, 2, 65) == 0);
+  trip.loop = EVLOOP_init_base(&stacks, base);
+  REQUIRE_C(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, trip.ends) == 0);
+  trip.readable = event_new(base, trip.ends[0], EV_READ | EV_PERSIST, on_readable, &trip);
+  REQUIRE_C(event_add(trip.readable, NULL) == 0);
+  REQUIRE_C(write(trip.ends[1], "one", 3) == 3);
+  REQUIRE_C(event_base_dispatch(base) == 1);
+  REQUIRE_C(trip.count == 8 && memcmp(trip.input, "onethree", 8) == 0);
+  REQUIRE_C(read(trip.ends[1], buffer, sizeof buffer) == 6);
+  event_free(trip.readable);
+  REQUIRE_C(EVLOOP_free(trip.loop) == 0);
+  event_base_free(base);
+  REQUIRE_C(STACKS_destroy(&stacks) == 0);
+  close(trip.ends[0]);
+  close(trip.ends[1]);
 }
