@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include <stacks/report.hpp>
 #include <support/acceptor.hpp>
 
 using namespace evcoro;
@@ -40,6 +41,23 @@ class NoDescriptorsLeft {
  private:
   rlimit before_{};
   std::vector<int> hoard_;
+};
+
+// Counts the library's reports, as long as it lives.
+class ReportCounter {
+ public:
+  ReportCounter() : before_(stacks::set_report_sink(count)) { count_ = 0; }
+  ~ReportCounter() { stacks::set_report_sink(before_); }
+  ReportCounter(const ReportCounter&) = delete;
+  ReportCounter& operator=(const ReportCounter&) = delete;
+
+  int reports() const { return count_; }
+
+ private:
+  static void count(const char*, std::size_t) noexcept { ++count_; }
+
+  static inline int count_ = 0;
+  stacks::ReportSink before_;
 };
 
 void connect(const RawSocket& socket, const TcpAcceptor& acceptor) {
@@ -96,6 +114,7 @@ TEST_CASE_METHOD(support::LoopFixture,
     double share = 0;
     TcpAcceptor::Counters counters;
     bool before_is_served = false;
+    const ReportCounter counter;
     {
       const NoDescriptorsLeft none;
       connect(waiting, acceptor);
@@ -110,6 +129,7 @@ TEST_CASE_METHOD(support::LoopFixture,
       before_is_served = support::is_served(before);
     }
     if (!support::under_sanitizer()) REQUIRE(share < 0.05);
+    REQUIRE(counter.reports() <= 1);
     REQUIRE(counters.accepted == 1);
     REQUIRE(counters.waiting == 1);
     REQUIRE(before_is_served);
