@@ -42,7 +42,8 @@ struct DnsReply {
 
 class DnsServer {
  public:
-  DnsServer() : thread_([this] { serve(); }) {}
+  explicit DnsServer(std::uint16_t port = 0)
+      : tcp_(AF_INET, 128, port), thread_([this] { serve(); }) {}
   ~DnsServer() {
     release();
     stopping_ = true;

@@ -2,7 +2,10 @@
 // is slow: all bytes arrive, no deadline is early nor much late, and the server drains.
 #include <vector>
 
+#include <evcoro/net/datagram_socket.hpp>
+#include <evcoro/net/resolver.hpp>
 #include <support/acceptor.hpp>
+#include <support/dns_server.hpp>
 #include <support/own_network.hpp>
 
 using namespace evcoro;
@@ -122,4 +125,64 @@ TEST_CASE_METHOD(support::LoopFixture, "a slow network makes deadlines pass, and
     CHECK(Clock::now() - began > 150ms);
     CHECK(tally.timeouts > 0);
   });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "one packet of five is lost, and a resolver asks again") {
+  constexpr int count = 40;
+  const support::OwnNetwork network;
+  network.lose_percent(20);
+  support::DnsServer server;
+  int asked = 0;
+  in_thread([&] {
+    Resolver resolver{*loop,
+                      {.servers = server.name(),
+                       .server_timeout = short_time,
+                       .tries = 20,
+                       .resolv_conf = "/dev/null",
+                       .hosts = ""}};
+    for (int i = 0; i < count; ++i) {
+      const std::string name = "host-" + std::to_string(i) + ".test";
+      server.set(name, {.addresses = {"192.0.2." + std::to_string(i)}});
+      const auto found = resolver.resolve(name, 80, AF_INET, support::long_time);
+      REQUIRE(found.value().front().to_string() == "192.0.2." + std::to_string(i) + ":80");
+      asked += server.questions(name);
+    }
+  });
+  REQUIRE(asked > count);  // of the others it was the question that was lost
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "one packet of five is lost, and who sent it asks again") {
+  constexpr int count = 100;
+  const support::OwnNetwork network;
+  network.lose_percent(20);
+  int asked = 0;
+  in_thread([&] {
+    DatagramSocket server = DatagramSocket::bound_to(support::loopback()).value();
+    const Thread echo = loop->spawn([&] {
+                              std::array<std::byte, 64> buffer;
+                              Address sender;
+                              while (const auto in = server.recv_from(buffer, sender)) {
+                                (void)server.send_to(std::span{buffer}.first(in.count), sender);
+                              }
+                            })
+                            .value();
+    DatagramSocket client = DatagramSocket::connected_to(server.local_address()).value();
+    const auto is_answered = [&](const std::string& question) {
+      ++asked;
+      if (!client.send(question)) return false;
+      std::string answer(64, ' ');
+      do {  // what comes late answers another question
+        answer.resize(64);
+        const auto in = client.recv(std::as_writable_bytes(std::span{answer}), short_time);
+        if (in.error) REQUIRE(in.error == std::errc::timed_out);
+        if (in.error) return false;
+        answer.resize(in.count);
+      } while (answer != question);
+      return true;
+    };
+    for (int i = 0; i < count; ++i) {
+      while (!is_answered(std::to_string(i))) REQUIRE(asked < 100 * count);
+    }
+  });
+  REQUIRE(asked > count);
 }

@@ -1,5 +1,6 @@
 #include <evcoro/net/resolver.hpp>
 
+#include <support/own_network.hpp>
 #include <support/resolver_fixture.hpp>
 
 using namespace evcoro;
@@ -165,4 +166,29 @@ TEST_CASE_METHOD(ResolverFixture, "resolv.conf has search domains, and a dot doe
     REQUIRE(resolver.resolve("box.", 80, AF_INET, long_time).error() == ResolveErrc::not_found);
     REQUIRE(text(resolver.resolve("alias.test", 80, AF_INET, long_time)) == "192.0.2.3:80");
   });
+}
+
+// The fixture's server would be in another network.
+TEST_CASE_METHOD(support::LoopFixture, "name servers are those of resolv.conf, if none are given") {
+  const support::OwnNetwork network;
+  support::DnsServer here{53};
+  here.set("here.test", {.addresses = {"192.0.2.7"}, .ttl = 0});
+  const std::string path = "/tmp/evcoro-resolv-" + std::to_string(::getpid());
+  const auto resolve_by = [&](const char* lines) {
+    ResolverFixture::write(path, lines);
+    ResolverOptions of_file;
+    of_file.server_timeout = long_time;
+    of_file.resolv_conf = path;
+    of_file.hosts = "";
+    Resolver resolver{*loop, of_file};
+    return text(resolver.resolve("here.test", 80, AF_INET, long_time));
+  };
+  in_thread([&] {
+    REQUIRE(resolve_by("nameserver 127.0.0.1\n") == "192.0.2.7:80");
+    REQUIRE(here.questions("here.test") == 1);
+    // Nobody is at the first address.
+    REQUIRE(resolve_by("nameserver 127.0.0.2\nnameserver 127.0.0.1\n") == "192.0.2.7:80");
+    REQUIRE(here.questions("here.test") == 2);
+  });
+  std::remove(path.c_str());
 }
