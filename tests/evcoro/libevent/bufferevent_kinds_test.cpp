@@ -208,14 +208,20 @@ TEST_CASE("another OS thread has a bufferevent freed that a thread reads, by a p
   LibeventFixture fixture;
   auto [bev, peer] = fixture.socket_bufferevent(BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE);
   std::thread other;
+  bool is_freed = false;
   fixture.in_thread([&, bev = bev] {
     auto stream = fixture.adopt(bev);
     auto reader =
-        fixture.loop->spawn([&] { return receive(stream, 64, by_stream ? 60s : 50ms).error; })
+        fixture.loop->spawn([&] { return receive(stream, 64, by_stream ? 60s : 300ms).error; })
             .value();
     REQUIRE(support::until_parked(reader));
-    other = std::thread{
-        [&] { fixture.loop->post([&] { by_stream ? stream.close() : bufferevent_free(bev); }); }};
+    other = std::thread{[&] {
+      fixture.loop->post([&] {
+        by_stream ? stream.close() : bufferevent_free(bev);
+        is_freed = true;
+      });
+    }};
+    REQUIRE(support::eventually([&] { return is_freed; }));
     // Of a bufferevent that is freed behind its back it learns at its deadline only.
     REQUIRE(reader.join().value() ==
             (by_stream ? std::errc::operation_canceled : std::errc::timed_out));
