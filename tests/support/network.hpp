@@ -142,3 +142,172 @@ class RawSocket {
 // Listener is a plain listening socket on a loopback address; port 0 is any.
 class Listener {
  public:
+  explicit Listener(int family = AF_INET, int backlog = 128, std::uint16_t port = 0)
+      : Listener(evcoro::Address::loopback(family, port), backlog) {}
+  Listener(const evcoro::Address& address, int backlog)
+      : socket_(RawSocket::open(address.family())) {
+    if (::bind(socket_.get(), address.data(), address.size()) != 0) throw_errno("bind");
+    if (::listen(socket_.get(), backlog) != 0) throw_errno("listen");
+  }
+
+  evcoro::Address address() const {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    auto* const address = reinterpret_cast<sockaddr*>(&storage);
+    if (::getsockname(socket_.get(), address, &size) != 0) throw_errno("getsockname");
+    return {address, size};
+  }
+
+  RawSocket accept() const {
+    return RawSocket{::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  }
+  int get() const noexcept { return socket_.get(); }
+  int release() noexcept { return socket_.release(); }
+  void close() noexcept { socket_.close(); }
+
+ private:
+  RawSocket socket_;
+};
+
+inline bool has_ipv6() {
+  const int descriptor = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return false;
+  const auto address = evcoro::Address::loopback(AF_INET6, 0);
+  const bool bound = ::bind(descriptor, address.data(), address.size()) == 0;
+  ::close(descriptor);
+  return bound;
+}
+
+struct Pair {
+  evcoro::Socket socket;
+  RawSocket peer;
+};
+
+struct Buffers {
+  int send = 0;  // SO_SNDBUF of the Socket, SO_RCVBUF of its peer; 0: the system's
+};
+
+// connected_pair() is a TCP connection; the Socket is the accepted end.
+inline Pair connected_pair(evcoro::Loop& loop, Buffers buffers = {}) {
+  const Listener listener;
+  const int on = 1;
+  if (buffers.send > 0)
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_SNDBUF, &buffers.send, sizeof(int));
+  RawSocket peer = RawSocket::open(AF_INET);
+  if (buffers.send > 0) peer.set(SOL_SOCKET, SO_RCVBUF, buffers.send);
+  const auto address = listener.address();
+  if (::connect(peer.get(), address.data(), address.size()) != 0) throw_errno("connect");
+  peer.set(IPPROTO_TCP, TCP_NODELAY, on);
+  RawSocket accepted = listener.accept();
+  accepted.set(IPPROTO_TCP, TCP_NODELAY, on);
+  return {evcoro::Socket::adopt(loop, accepted.release()).value(), std::move(peer)};
+}
+
+struct SocketPair {
+  evcoro::Socket one;
+  evcoro::Socket other;
+};
+
+// connected_sockets() is a TCP connection with a Socket at both ends.
+inline SocketPair connected_sockets(evcoro::Loop& loop, Buffers buffers = {}) {
+  auto [socket, peer] = connected_pair(loop, buffers);
+  return {std::move(socket), evcoro::Socket::adopt(loop, peer.release()).value()};
+}
+
+// unix_pair() is a socketpair(2). The Socket gets the descriptor number, if given, which is free.
+inline Pair unix_pair(evcoro::Loop& loop, int number = 0) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+  RawSocket peer{::fcntl(ends[1], F_DUPFD_CLOEXEC, number + 1)};
+  ::close(ends[1]);
+  if (number > 0 && ends[0] != number) {
+    const RawSocket temporary{ends[0]};
+    ends[0] = ::dup3(temporary.get(), number, O_CLOEXEC);
+  }
+  return {evcoro::Socket::adopt(loop, ends[0]).value(), std::move(peer)};
+}
+
+struct Received {
+  std::string text;
+  std::error_code error;
+  bool is_end_of_file() const { return text.empty() && !error; }
+};
+
+// Outcome is what a thread returns of an operation that has nothing else to say.
+struct Outcome {
+  std::error_code error;
+};
+
+// receive() is Socket::recv() into a string.
+inline Received receive(evcoro::Socket& socket, std::size_t most = 4096,
+                        evcoro::Timeout timeout = long_time) {
+  std::string text(most, '\0');
+  const auto result = socket.recv(std::as_writable_bytes(std::span{text}), timeout);
+  text.resize(result.count);
+  return {std::move(text), result.error};
+}
+
+inline Received receive_all(evcoro::Socket& socket, std::size_t size,
+                            evcoro::Timeout timeout = long_time) {
+  std::string text(size, '\0');
+  const auto result = socket.recv_all(std::as_writable_bytes(std::span{text}), timeout);
+  text.resize(result.count);
+  return {std::move(text), result.error};
+}
+
+// ping_pong() exchanges a message, after which the socket is registered with the loop and knows
+// that there is nothing to be read.
+inline bool ping_pong(evcoro::Socket& socket, RawSocket& peer) {
+  if (receive(socket, 64, std::chrono::milliseconds{1}).error != std::errc::timed_out) return false;
+  peer.send("ping");
+  if (receive(socket, 64).text != "ping") return false;
+  return socket.send("pong", long_time).count == 4 && peer.recv_all(4) == "pong";
+}
+
+// eventually() lets the loop run until condition holds; false if that takes much too long. It is
+// for what can't be waited for otherwise. To be called in a thread.
+template <class Condition>
+bool eventually(Condition&& condition) {
+  const auto deadline = evcoro::Clock::now() + long_time;
+  while (!condition()) {
+    if (evcoro::Clock::now() > deadline) return false;
+    if (evcoro::this_thread::sleep_for(std::chrono::milliseconds{1})) return condition();
+  }
+  return true;
+}
+
+// until_parked() lets the loop run until thread waits; false if it has ended instead.
+template <class T>
+bool until_parked(const evcoro::Thread<T>& thread) {
+  const auto state = [&] { return thread.info().state; };
+  return eventually([&] { return thread.has_ended() || state() == evcoro::TaskState::parked; }) &&
+         state() == evcoro::TaskState::parked;
+}
+
+// pattern() is size bytes of text that doesn't repeat itself soon.
+inline std::string pattern(std::size_t size, std::uint32_t seed = 1) {
+  std::string text(size, '\0');
+  for (char& each : text) {
+    seed = seed * 1664525 + 1013904223;
+    each = static_cast<char>(seed >> 24);
+  }
+  return text;
+}
+
+// fill() sends until socket has taken nothing for a while, and returns how many bytes that were.
+inline std::size_t fill(evcoro::Socket& socket) {
+  std::size_t total = 0;
+  const std::string block(65536, 'x');
+  while (true) {
+    const auto result = socket.send(block, std::chrono::milliseconds{50});
+    total += result.count;
+    if (result.error && result.count == 0) return total;
+  }
+}
+
+// has_edges() says whether the loop's back end has edge-triggered events.
+inline bool has_edges(const evcoro::Loop& loop) {
+  return (event_base_get_features(loop.base()) & EV_FEATURE_ET) != 0;
+}
+
+}  // namespace support
