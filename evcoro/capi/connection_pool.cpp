@@ -1,6 +1,7 @@
 #include <evcoro/net/connection_pool.h>
 
 #include <evcoro/capi/objects.hpp>
+#include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/net/connection_pool.hpp>
 
 using namespace evcoro::capi;
@@ -77,6 +78,7 @@ int EVCONNECTIONPOOL_OPTIONS_init(EVCONNECTIONPOOL_OPTIONS* options) noexcept {
 EVCONNECTIONPOOL* EVCONNECTIONPOOL_init(EVLOOP* loop,
                                         const EVCONNECTIONPOOL_OPTIONS* options) noexcept try {
   if (loop == nullptr || options == nullptr || options->factory == nullptr) return refuse(EINVAL);
+  if (loop->loop.core().is_foreign()) return refuse(evcoro::Errc::parents_loop);
   return new EVCONNECTIONPOOL(loop->loop, to_factory(*options), to_options(*options));
 } catch (...) {
   fail_as_caught();

@@ -46,11 +46,12 @@ ResolverOptions to_options(const EVRESOLVER_OPTIONS* given) {
   return options;
 }
 
-// The one given, or that of the running thread's loop; throws if there is none.
+// The one given, or that of the running thread's loop; throws std::system_error if there is none.
 Resolver& choose(EVRESOLVER* resolver) {
   if (resolver != nullptr) return resolver->resolver;
   Loop* const loop = Loop::current();
   if (loop == nullptr) throw std::system_error(make_error_code(Errc::not_in_a_thread));
+  if (loop->core().is_foreign()) throw std::system_error(make_error_code(Errc::parents_loop));
   return Resolver::of(*loop);
 }
 
@@ -71,6 +72,7 @@ int EVRESOLVER_OPTIONS_init(EVRESOLVER_OPTIONS* options) noexcept try {
 
 EVRESOLVER* EVRESOLVER_init(EVLOOP* loop, const EVRESOLVER_OPTIONS* options) noexcept try {
   if (loop == nullptr) return refuse(EINVAL);
+  if (loop->loop.core().is_foreign()) return refuse(Errc::parents_loop);
   return new EVRESOLVER(loop->loop, to_options(options));
 } catch (...) {
   fail_as_caught();

@@ -72,7 +72,8 @@ class EVCORO_API ConnectionPool {
   // A Factory makes a connection for a thread that waits no longer than it is told; it may fail.
   using Factory = std::function<Result<Socket>(Timeout timeout)>;
 
-  // Throws std::system_error: invalid_argument without a factory or capacity, Errc::parents_loop.
+  // Throws std::system_error: invalid_argument without a factory or capacity; and std::logic_error
+  // if the loop is the parent process's.
   ConnectionPool(Loop& loop, Factory factory, ConnectionPoolOptions options = {});
 
   // Threads that wait return operation_canceled, idle connections are closed, and those that are

@@ -82,8 +82,8 @@ struct ResolverOptions {
 
 class EVCORO_API Resolver {
  public:
-  // Throws std::system_error: invalid_argument for servers that are no addresses;
-  // Errc::parents_loop.
+  // Throws std::system_error: invalid_argument for servers that are no addresses; and
+  // std::logic_error if the loop is the parent process's.
   explicit Resolver(Loop& loop, const ResolverOptions& options = {});
 
   // Threads that wait return operation_canceled.

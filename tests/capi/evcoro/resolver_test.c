@@ -196,3 +196,42 @@ TEST_CASE_C(pools_in_c, "connections are pooled in C") {
   REQUIRE_ERRNO(EVCONNECTIONPOOL_free(NULL) == -1, EINVAL);
   tear_down_network(&n);
 }
+
+static void use_parents_loop(void* ctx) {
+  Network* const n = ctx;
+  EVCONNECTIONPOOL_OPTIONS options;
+  REQUIRE_C(EVCONNECTIONPOOL_OPTIONS_init(&options) == 0);
+  options.factory = make;
+  REQUIRE_ERRNO(EVRESOLVER_init(n->f.loop, NULL) == NULL, ECHILD);
+  REQUIRE_ERRNO(EVCONNECTIONPOOL_init(n->f.loop, &options) == NULL, ECHILD);
+}
+
+static void use_parents_resolver(void* ctx) {
+  use_parents_loop(ctx);
+  Network* const n = ctx;
+  REQUIRE_ERRNO(EVRESOLVER_resolve(NULL, "box.test", 80, 0, NULL, 0, EVTIMEOUT_NOW) == -1, ECHILD);
+  REQUIRE_ERRNO(EVRESOLVER_resolve(n->resolver, "box.test", 80, 0, NULL, 0, EVTIMEOUT_NOW) == -1,
+                ECHILD);
+  REQUIRE_ERRNO(
+      EVSOCKET_connect_host(EVTHREAD_current(), NULL, "box.test", 80, EVTIMEOUT_NOW) == NULL,
+      ECHILD);
+}
+
+static void require_success_in_child(void (*body)(void* ctx), Network* n) {
+  struct c_test_ended child;
+  c_test_in_child(body, n, &child);
+  if (child.status != 0) puts(child.output);
+  REQUIRE_C(child.status == 0 && child.signal == 0);
+}
+
+static void fork_in_thread(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
+  require_success_in_child(use_parents_resolver, ctx);
+}
+
+TEST_CASE_C(names_in_child, "in a child process, names and pools say that a loop is the parent's") {
+  Network n;
+  set_up_network(&n);
+  require_success_in_child(use_parents_loop, &n);
+  run_in_thread(&n.f, fork_in_thread, &n);
+  tear_down_network(&n);
+}
