@@ -176,14 +176,17 @@ std::error_code WorkerPoolCore::leave(Offer& offer, std::error_code error) noexc
 
 std::error_code WorkerPoolCore::start_worker() {
   const SignalsBlocked blocked;
-  const auto worker = workers_.emplace(workers_.end());
+  Workers added;
   try {
+    const auto worker = added.emplace(added.end());
     worker->thread = std::thread{[self = shared_from_this(), worker] { self->work(worker); }};
-    return {};
   } catch (const std::system_error& error) {
-    workers_.erase(worker);
     return error.code();
+  } catch (const std::bad_alloc&) {
+    return system_error(ENOMEM);
   }
+  workers_.splice(workers_.end(), added);  // it begins by waiting for the mutex
+  return {};
 }
 
 // --- in a worker ---

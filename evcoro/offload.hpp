@@ -166,9 +166,9 @@ class EVCORO_API WorkerPool {
 
 // offload() runs function() in a worker of pool, and returns its result, or throws what it has
 // thrown. To be called in a thread. Errors: timed_out, operation_canceled, Errc::queue_full,
-// not_in_a_thread, parents_loop, parents_pool; resource_unavailable_try_again if there is no worker
-// and none can be started. The function has not been run to its end then, or its result is dropped.
-// With no_wait it never begins.
+// not_in_a_thread, parents_loop, parents_pool; resource_unavailable_try_again or not_enough_memory
+// if there is no worker and none can be started. The function has not been run to its end then, or
+// its result is dropped. With no_wait it never begins.
 template <class F>
 Result<detail::OffloadResult<F>> offload(WorkerPool& pool, QueuePolicy policy, F&& function,
                                          Timeout timeout = {}) {

@@ -17,6 +17,7 @@
 #include <evcoro/scope.hpp>
 #include <support/application.hpp>
 #include <support/every_park.hpp>
+#include <support/failing_new.hpp>
 #include <support/network.hpp>
 
 using namespace evcoro;
@@ -412,5 +413,25 @@ TEST_CASE_METHOD(support::LoopFixture, "cancelled at each park: offload in line 
       CHECK(opener.join());
     });
     CHECK(parks >= 1);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "without memory nothing is offloaded, and later it is") {
+  in_thread([&] {
+    const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+      WorkerPool workers{{.max_workers = 1}};
+      const auto job = [] { return 1; };
+      const auto result = failing.run([&] { return offload(workers, job, long_time); });
+      if (failing.has_failed()) {
+        const bool says_so = !result || result->error() == std::errc::not_enough_memory;
+        REQUIRE(says_so);
+        const auto counters = workers.counters();
+        REQUIRE(counters.workers + counters.running + counters.waiting == 0);
+      } else {
+        REQUIRE(result->value() == 1);
+      }
+      REQUIRE(offload(workers, job, long_time).value() == 1);
+    });
+    REQUIRE(failed >= 4);  // the job, its offer, a worker, and its OS thread
   });
 }
