@@ -107,8 +107,11 @@ void Scope::fail(std::exception_ptr exception, std::error_code error) noexcept {
 }
 
 void Scope::report_failure() noexcept {
-  if (exception_ == nullptr) return;
-  owner_.core().report(owner_.describe(), std::exchange(exception_, nullptr));
+  std::exception_ptr exception = std::exchange(exception_, nullptr);
+  if (error_) {
+    exception = std::make_exception_ptr(std::system_error(std::exchange(error_, {}), "Scope"));
+  }
+  if (exception != nullptr) owner_.core().report(owner_.describe(), std::move(exception));
 }
 
 // --- cancellation ---

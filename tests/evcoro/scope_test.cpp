@@ -94,6 +94,34 @@ TEST_CASE_METHOD(support::LoopFixture, "a failure that nobody waits for goes to 
   REQUIRE(reported == "test");
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "an error that nobody waits for goes to the handler, once") {
+  std::vector<std::error_code> reported;
+  loop->set_exception_handler([&](const ThreadInfo&, std::exception_ptr exception) {
+    REQUIRE_THROWS_AS(std::rethrow_exception(exception), std::system_error);
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::system_error& error) {
+      reported.push_back(error.code());
+    }
+  });
+  const auto fail = [] { return std::make_error_code(std::errc::io_error); };
+  in_thread([&] {
+    {
+      Scope scope;
+      REQUIRE(scope.spawn(fail));
+    }
+    {
+      Scope waited_for;
+      REQUIRE(waited_for.spawn(fail));
+      REQUIRE(waited_for.wait() == std::errc::io_error);
+    }
+    Scope cancelled;
+    REQUIRE(cancelled.spawn(sleep_long));
+    cancelled.cancel();  // and what is cancelled has not failed
+  });
+  REQUIRE(reported == std::vector{std::make_error_code(std::errc::io_error)});
+}
+
 TEST_CASE_METHOD(support::LoopFixture,
                  "a scope's deadline holds for all that is inside, and no longer") {
   in_thread([&] {
