@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include <evcoro/detail/patience.hpp>
@@ -19,6 +20,20 @@ namespace {
 
 // Real-time signals that are kept for a waiter one by one.
 constexpr std::size_t most_kept = 1024;
+
+// The signals that add() has blocked in this OS thread, where they were not before. (All zero is
+// the empty set.)
+thread_local sigset_t blocked_here{};
+
+// Unblocks those of signals that a waiter has blocked here.
+void unblock(const sigset_t& signals) noexcept {
+  sigset_t ours;
+  sigandset(&ours, &signals, &blocked_here);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    if (sigismember(&ours, signal) == 1) sigdelset(&blocked_here, signal);
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+}
 
 SignalInfo to_info(const signalfd_siginfo& read) noexcept {
   return {.number = static_cast<int>(read.ssi_signo),
@@ -63,16 +78,21 @@ Result<SignalInfo> SignalState::wait(Timeout timeout) noexcept {
 }
 
 // As the kernel does it: a signal that is pending already is pending once, but for real-time ones.
-void SignalState::keep(const SignalInfo& info) {
+// Without memory those are, too, and a first one is lost.
+void SignalState::keep(const SignalInfo& info) noexcept {
   const bool one_by_one = info.number >= SIGRTMIN && pending_.size() < most_kept;
   const auto same = std::find_if(pending_.rbegin(), pending_.rend(), [&](const SignalInfo& each) {
     return each.number == info.number;
   });
-  if (one_by_one || same == pending_.rend()) {
-    pending_.push_back(info);
-  } else {
-    ++same->count;
-  }
+  const bool is_kept = (one_by_one || same == pending_.rend()) && add(info);
+  if (!is_kept && same != pending_.rend()) ++same->count;
+}
+
+bool SignalState::add(const SignalInfo& info) noexcept try {
+  pending_.push_back(info);
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 void SignalState::on_loop_gone() noexcept {
@@ -96,7 +116,6 @@ SignalRegistry& SignalRegistry::instance() {
 }
 
 SignalRegistry::SignalRegistry() {
-  sigemptyset(&blocked_);
   ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                    [] { instance().forget_parent(); });
 }
@@ -108,9 +127,8 @@ void SignalRegistry::add(SignalState& state) {
   ::pthread_sigmask(SIG_BLOCK, &state.signals_, &before);
   for (int signal = 1; signal < NSIG; ++signal) {
     if (!state.wants(signal)) continue;
-    if (users_[static_cast<std::size_t>(signal)]++ == 0 && sigismember(&before, signal) == 0) {
-      sigaddset(&blocked_, signal);
-    }
+    ++users_[static_cast<std::size_t>(signal)];
+    if (sigismember(&before, signal) == 0) sigaddset(&blocked_here, signal);
   }
 }
 
@@ -120,16 +138,14 @@ void SignalRegistry::remove(SignalState& state) noexcept {
   sigset_t unused;
   sigemptyset(&unused);
   for (int signal = 1; signal < NSIG; ++signal) {
-    if (state.wants(signal) && --users_[static_cast<std::size_t>(signal)] == 0 &&
-        sigismember(&blocked_, signal) == 1) {
+    if (state.wants(signal) && --users_[static_cast<std::size_t>(signal)] == 0) {
       sigaddset(&unused, signal);
-      sigdelset(&blocked_, signal);
     }
   }
-  ::pthread_sigmask(SIG_UNBLOCK, &unused, nullptr);
+  unblock(unused);
 }
 
-void SignalRegistry::deliver(const SignalInfo& info, const LoopCore& here) {
+void SignalRegistry::deliver(const SignalInfo& info, const LoopCore& here) noexcept {
   const std::lock_guard lock{mutex_};
   for (SignalState* const state : states_) {
     if (!state->wants(info.number)) continue;
@@ -137,10 +153,15 @@ void SignalRegistry::deliver(const SignalInfo& info, const LoopCore& here) {
     if (&state->loop_ == &here) {
       state->wake_waiters();
     } else {
-      // The loop can't go meanwhile: it would have to get past on_loop_gone().
-      state->loop_.loop().post([this, &core = state->loop_] { wake_waiters_of(core); });
+      wake_elsewhere(state->loop_);
     }
   }
+}
+
+// The loop can't go meanwhile: it would have to get past on_loop_gone().
+void SignalRegistry::wake_elsewhere(LoopCore& core) noexcept try {
+  core.loop().post([this, &core] { wake_waiters_of(core); });
+} catch (const std::bad_alloc&) {  // it hears of it with the next one
 }
 
 void SignalRegistry::wake_waiters_of(const LoopCore& core) noexcept {
@@ -162,8 +183,7 @@ bool SignalRegistry::take(SignalState& state, SignalInfo& info) noexcept {
 void SignalRegistry::forget_parent() noexcept {
   states_.clear();
   users_.fill(0);
-  ::pthread_sigmask(SIG_UNBLOCK, &blocked_, nullptr);
-  sigemptyset(&blocked_);
+  unblock(sigset_t{blocked_here});
   mutex_.unlock();
 }
 
@@ -226,7 +246,10 @@ Result<SignalInfo> SignalWaiter::wait(Timeout timeout) noexcept { return state_-
 void block_signals(std::span<const int> signals) noexcept {
   sigset_t set;
   sigemptyset(&set);
-  for (const int each : signals) sigaddset(&set, each);
+  for (const int each : signals) {
+    sigaddset(&set, each);
+    sigdelset(&detail::blocked_here, each);
+  }
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 

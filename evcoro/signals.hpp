@@ -18,8 +18,9 @@
 // in those that are there already, call block_signals(), too. A constructor that finds one which
 // doesn't block a signal reports that, once in a process.
 //
-// When the last waiter for a signal goes, it is unblocked in that OS thread, if a waiter had
-// blocked it; and so it is in a child of fork(2), where the waiters are the parent's. An action set
+// When the last waiter for a signal goes, it is unblocked in the OS thread where that happens, if a
+// waiter had blocked it there, and not in others; and so it is in a child of fork(2), where the
+// waiters are the parent's. An action set
 // by sigaction(2), and an event of libevent's for the same signal, don't hear of it while there is
 // a waiter.
 //

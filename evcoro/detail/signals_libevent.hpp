@@ -31,7 +31,8 @@ class SignalState final : public Descriptor {
   void on_loop_gone() noexcept override;
   void read_signals() noexcept;
   bool wants(int signal) const noexcept { return ::sigismember(&signals_, signal) == 1; }
-  void keep(const SignalInfo& info);
+  void keep(const SignalInfo& info) noexcept;
+  bool add(const SignalInfo& info) noexcept;
 
   LoopCore& loop_;  // good while this is in the registry
   const sigset_t signals_;
@@ -43,24 +44,23 @@ class SignalRegistry {
   static SignalRegistry& instance();
 
   // add() blocks the signals in the calling OS thread; remove() unblocks those that nobody waits
-  // for any more. Removing again does nothing.
+  // for any more, if add() has blocked them in this OS thread. Removing again does nothing.
   void add(SignalState& state);
   void remove(SignalState& state) noexcept;
 
   // deliver() is called in the OS thread of the loop here.
-  void deliver(const SignalInfo& info, const LoopCore& here);
+  void deliver(const SignalInfo& info, const LoopCore& here) noexcept;
   bool take(SignalState& state, SignalInfo& info) noexcept;
 
  private:
   SignalRegistry();
+  void wake_elsewhere(LoopCore& core) noexcept;
   void wake_waiters_of(const LoopCore& core) noexcept;
-  void unblock(const sigset_t& signals) noexcept;
   void forget_parent() noexcept;
 
   std::mutex mutex_;
   std::vector<SignalState*> states_;
   std::array<int, NSIG> users_{};  // waiters for each signal
-  sigset_t blocked_;               // those that add() has found unblocked
 };
 
 }  // namespace evcoro::detail

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <future>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
@@ -16,6 +17,7 @@
 #include <support/application.hpp>
 #include <support/contains.hpp>
 #include <support/every_park.hpp>
+#include <support/failing_new.hpp>
 #include <support/network.hpp>
 
 using namespace evcoro;
@@ -287,4 +289,73 @@ TEST_CASE_METHOD(LoopFixture, "a child process can wait for signals itself") {
   });
   REQUIRE(ended.output == "came\n");
   in_thread([&] { REQUIRE(waiter.wait(no_wait).error() == std::errc::timed_out); });
+}
+
+TEST_CASE_METHOD(LoopFixture, "what block_signals() has blocked no waiter unblocks") {
+  std::optional<SignalWaiter> one{std::in_place, *loop, std::initializer_list<int>{SIGUSR1}};
+  std::promise<void> made;
+  std::promise<void> gone;
+  std::string child;
+  bool is_blocked_there = false;
+  std::thread other{[&] {
+    block_signals({SIGUSR1});
+    {
+      Loop own{{.capacity = 1, .stack_size = support::test_stack_size}};
+      const SignalWaiter last{own, {SIGUSR1}};
+      child = support::in_child([] { std::puts(is_blocked(SIGUSR1) ? "blocked" : "not"); }).output;
+      made.set_value();
+      gone.get_future().wait();
+    }
+    is_blocked_there = is_blocked(SIGUSR1);
+  }};
+  made.get_future().wait();
+  one.reset();
+  gone.set_value();
+  other.join();
+  REQUIRE(is_blocked_there);
+  REQUIRE(child == "blocked\n");
+  { const SignalWaiter again{*loop, {SIGUSR1, SIGUSR2}}; }
+  REQUIRE(!is_blocked(SIGUSR1));  // here a waiter had blocked it
+  {
+    const SignalWaiter waiter{*loop, {SIGUSR2}};
+    block_signals({SIGUSR2});
+  }
+  REQUIRE(is_blocked(SIGUSR2));
+}
+
+TEST_CASE_METHOD(LoopFixture, "without memory, signals that are alike are counted") {
+  support::skip_without_failing_new();
+  constexpr int count = 100;
+  in_thread([&] {
+    SignalWaiter idle{SIGRTMIN};
+    SignalWaiter busy{SIGRTMIN};
+    int failed = 0;
+    for (int i = 0; i < count; ++i) {
+      REQUIRE(::sigqueue(::getpid(), SIGRTMIN, {.sival_int = i}) == 0);
+      support::FailingNew failing{1};
+      const auto signal = failing.run([&] { return busy.wait(no_wait); });
+      REQUIRE(signal->value().value == i);
+      failed += failing.has_failed() ? 1 : 0;
+    }
+    REQUIRE(failed > 0);
+    std::uint32_t kept = 0;
+    while (const auto signal = idle.wait(no_wait)) kept += signal->count;
+    REQUIRE(kept == count);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "without memory, another loop finds a signal when it next looks") {
+  Loop other{{.capacity = 1, .stack_size = support::test_stack_size}};
+  SignalWaiter there{other, {SIGUSR1}};
+  in_thread([&] {
+    SignalWaiter here{SIGUSR1};
+    const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+      send(SIGUSR1);
+      REQUIRE(failing.run([&] { return here.wait(no_wait); })->value().number == SIGUSR1);
+    });
+    REQUIRE(failed == 1);
+  });
+  Thread thread = other.spawn([&] { return there.wait(no_wait); }).value();
+  other.run();
+  REQUIRE(thread.join().value()->count == 2);
 }
