@@ -26,7 +26,9 @@ extern "C" {
 
 typedef struct tagEVWORKERS EVWORKERS;
 
-// EVOFFLOAD_PROC is called in a worker. What it returns is for whom it may concern.
+// EVOFFLOAD_PROC is called in a worker. What it returns is for whom it may concern. A C++ exception
+// that leaves it goes to the exception handler of its caller's loop; the call fails with
+// ENOTRECOVERABLE.
 typedef int (*EVOFFLOAD_PROC)(void* ctx);
 
 // EVWORKERS_init() makes a pool of at most max_workers OS threads, with a queue of queue_limit

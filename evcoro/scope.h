@@ -29,7 +29,8 @@ extern "C" {
 typedef struct tagEVSCOPE EVSCOPE;
 
 // EVSCOPE_PROC is what a thread of a scope runs. It returns 0, or an errno: it has failed then.
-// (But ECANCELED of a scope that is cancelled is no failure.)
+// (But ECANCELED of a scope that is cancelled is no failure.) A C++ exception that leaves it goes
+// to the loop's exception handler, and is the failure ENOTRECOVERABLE.
 typedef int (*EVSCOPE_PROC)(EVTHREAD* thread, void* user_ctx);
 
 // EVSCOPE_open() opens a scope of the running thread (EPERM outside one), inside of those that it
@@ -61,7 +62,8 @@ EVCORO_API EVCANCEL_REASON EVSCOPE_cancel_reason(EVSCOPE* scope) EVCORO_NOEXCEPT
 EVCORO_API int EVSCOPE_close(EVSCOPE* scope) EVCORO_NOEXCEPT;
 
 // EVTHREAD_wait_any() waits until one of threads, which were started joinable, has ended, and
-// returns its index: EVTHREAD_join() of it then doesn't wait. No other thread may be joining them.
+// returns its index: EVTHREAD_join() of it then doesn't wait. EBUSY if another thread waits for one
+// of them, here or in EVTHREAD_join(); and so these and EVTHREAD_detach() fail there meanwhile.
 EVCORO_API int EVTHREAD_wait_any(EVTHREAD* const* threads, size_t count,
                                  struct timeval timeout) EVCORO_NOEXCEPT;
 

@@ -37,6 +37,10 @@ inline int finish(const std::error_code& error) noexcept { return error ? fail(e
 inline std::nullptr_t refuse(const std::error_code& error) noexcept { return fail(error), nullptr; }
 inline std::nullptr_t refuse(int error) noexcept { return fail(error), nullptr; }
 
+// report_as_caught() gives the exception that is being handled, and that the running thread's
+// function has thrown, to its loop's exception handler.
+void report_as_caught();
+
 // to_duration() is at least zero; {-1, 0} is nanoseconds::max().
 std::chrono::nanoseconds to_duration(timeval time) noexcept;
 Timeout to_timeout(timeval timeout) noexcept;

@@ -1,5 +1,6 @@
 #include <evcoro/offload.h>
 
+#include <exception>
 #include <memory>
 
 #include <evcoro/capi/objects.hpp>
@@ -29,18 +30,30 @@ using Context = std::unique_ptr<void, Discard>;
 struct Outcome {
   int result;
   Context context;
+  std::exception_ptr failure;
 };
+
+// What leaves the function nobody in C could take: it comes back as a failure.
+Outcome call(EVOFFLOAD_PROC proc, Context context) noexcept try {
+  const int result = proc(context.get());
+  return {result, std::move(context), nullptr};
+} catch (...) {
+  return {-1, std::move(context), std::current_exception()};
+}
+
+int report(const std::exception_ptr& failure) try { std::rethrow_exception(failure); } catch (...) {
+  report_as_caught();
+  return fail(ENOTRECOVERABLE);
+}
 
 int run(EVWORKERS* workers, QueuePolicy policy, EVOFFLOAD_PROC proc, Context context,
         timeval timeout, int* result) noexcept try {
   if (proc == nullptr) return fail(EINVAL);
-  auto job = [proc, c = std::move(context)]() mutable {
-    const int returned = proc(c.get());
-    return Outcome{returned, std::move(c)};
-  };
+  auto job = [proc, c = std::move(context)]() mutable { return call(proc, std::move(c)); };
   WorkerPool& pool = workers == nullptr ? WorkerPool::shared() : workers->pool;
   auto outcome = evcoro::offload(pool, policy, std::move(job), to_timeout(timeout));
   if (!outcome) return fail(outcome.error());
+  if (outcome->failure != nullptr) return report(outcome->failure);
   (void)outcome->context.release();
   if (result != nullptr) *result = outcome->result;
   return 0;

@@ -1,5 +1,6 @@
 #include <evcoro/scope.h>
 
+#include <utility>
 #include <vector>
 
 #include <evcoro/capi/objects.hpp>
@@ -25,6 +26,15 @@ struct tagEVSCOPE final : Object {
 
 namespace {
 
+// What leaves the function is reported here: nobody in C could take it.
+std::error_code run(EVSCOPE_PROC proc, void* user_ctx) try {
+  const int error = proc(EVTHREAD_current(), user_ctx);
+  return error == 0 ? std::error_code{} : evcoro::detail::system_error(error);
+} catch (...) {
+  report_as_caught();
+  return evcoro::detail::system_error(ENOTRECOVERABLE);
+}
+
 template <class... Shielded>
 EVSCOPE* open(timeval timeout, Shielded... shielded) noexcept try {
   EVTHREAD* const self = EVTHREAD_current();
@@ -36,6 +46,24 @@ EVSCOPE* open(timeval timeout, Shielded... shielded) noexcept try {
   fail_as_caught();
   return nullptr;
 }
+
+// BeingJoined marks threads for the time of a wait: none of them may be freed meanwhile.
+class BeingJoined {
+ public:
+  explicit BeingJoined(std::vector<CTask*> threads) noexcept : threads_(std::move(threads)) {
+    mark(true);
+  }
+  ~BeingJoined() { mark(false); }
+  BeingJoined(const BeingJoined&) = delete;
+  BeingJoined& operator=(const BeingJoined&) = delete;
+
+ private:
+  void mark(bool is_being_joined) noexcept {
+    for (CTask* const each : threads_) each->is_being_joined = is_being_joined;
+  }
+
+  const std::vector<CTask*> threads_;
+};
 
 }  // namespace
 
@@ -53,10 +81,7 @@ int EVSCOPE_start(EVSCOPE* scope, EVSCOPE_PROC proc, void* user_ctx,
   SpawnOptions spawn;
   spawn.stacks = to_spawn_options(options, core.stacks(), "EVSCOPE_start", spawn);
   if (spawn.stacks == nullptr) return -1;
-  const auto body = [proc, user_ctx]() -> std::error_code {
-    const int error = proc(EVTHREAD_current(), user_ctx);
-    return error == 0 ? std::error_code{} : evcoro::detail::system_error(error);
-  };
+  const auto body = [proc, user_ctx] { return run(proc, user_ctx); };
   return finish(scope->scope.spawn(spawn, body).error());
 } catch (...) {
   return fail_as_caught();
@@ -91,13 +116,16 @@ int EVSCOPE_close(EVSCOPE* scope) noexcept {
 int EVTHREAD_wait_any(EVTHREAD* const* threads, size_t count, struct timeval timeout) noexcept try {
   if (threads == nullptr && count != 0) return fail(EINVAL);
   std::vector<evcoro::ThreadRef> refs;
+  std::vector<CTask*> tasks;
   for (size_t i = 0; i < count; ++i) {
     CTask* const task = threads[i] == nullptr ? nullptr : threads[i]->c_task;
     if (task == nullptr || !task->is_joinable) return fail(EINVAL);
     if (task->is_being_joined) return fail(EBUSY);
     if (task == evcoro::detail::current_thread()) return fail(EDEADLK);
     refs.emplace_back(*task);
+    tasks.push_back(task);
   }
+  const BeingJoined being_joined{std::move(tasks)};
   const auto first = evcoro::wait_any(refs, to_timeout(timeout));
   return first ? static_cast<int>(*first) : fail(first.error());
 } catch (...) {

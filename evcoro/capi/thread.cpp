@@ -34,12 +34,17 @@ StackPool* to_spawn_options(const EVTHREAD_OPTIONS* options, StackPool& default_
   return options->stacks == nullptr ? &default_pool : stacks::pool_of(options->stacks);
 }
 
+void report_as_caught() {
+  ThreadTask& self = *detail::current_thread();
+  self.core().report(self.describe(), std::current_exception());
+}
+
 // What leaves the function is reported here: nobody in C could take it.
 void CTask::run() try {
   corothread::CThreadParent parent;
   proc_(&thread, socket, user_ctx_);
 } catch (...) {
-  core().report(describe(), std::current_exception());
+  report_as_caught();
 }
 
 void CTask::on_end() noexcept {

@@ -1,14 +1,19 @@
 // C and C++ in one program.
 
+#include <cerrno>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include <corothread/evthread.h>
+#include <evcoro/offload.h>
+#include <evcoro/scope.h>
 #include <evcorothread/evthread.h>  // under the historic names, too
 #include <evcoro/loop.hpp>
 #include <evcoro/thread.hpp>
 #include <evcoro/timer.hpp>
+#include <support/contains.hpp>
 #include <support/loop_fixture.hpp>
 
 using namespace evcoro;  // a C program's own `STACKS stacks;` must compile beside it
@@ -138,4 +143,48 @@ TEST_CASE(
   REQUIRE(EVLOOP_free(loop) == 0);
   REQUIRE(STACKS_destroy(&::stacks) == 0);
   evcoro::stacks::set_report_sink(nullptr);
+}
+
+namespace {
+
+// Heard is what the loop's exception handler has got.
+struct Heard {
+  explicit Heard(Loop& loop) {
+    loop.set_exception_handler([this](const ThreadInfo& thread, std::exception_ptr exception) {
+      all += thread.name + ": " + support::message_of([&] { std::rethrow_exception(exception); }) +
+             "\n";
+    });
+  }
+  std::string all;
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture, "an exception of a scope's function is a failure for C") {
+  Heard heard{*loop};
+  in_thread([&] {
+    EVSCOPE* const scope = EVSCOPE_open(EVTIMEOUT_NEVER);
+    const auto thrower = [](EVTHREAD*, void*) -> int { throw std::runtime_error("out of reach"); };
+    EVTHREAD_OPTIONS options{};
+    options.name = "thrower";
+    REQUIRE(EVSCOPE_start(scope, thrower, nullptr, &options) == 0);
+    REQUIRE(EVSCOPE_wait(scope, EVTIMEOUT_NEVER) == -1);
+    REQUIRE(errno == ENOTRECOVERABLE);
+    REQUIRE(EVSCOPE_cancel_reason(scope) == EVCANCEL_FAILURE);
+    REQUIRE(EVSCOPE_close(scope) == 0);
+  });
+  REQUIRE(heard.all == "thrower: out of reach\n");
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "an exception of an offloaded function is a failure for C") {
+  Heard heard{*loop};
+  int discarded = 0;
+  in_thread([&] {
+    const auto thrower = [](void*) -> int { throw std::runtime_error("out of reach"); };
+    const auto discard = [](void* ctx) { ++*static_cast<int*>(ctx); };
+    REQUIRE(EVOFFLOAD_run(nullptr, thrower, &discarded, discard, EVTIMEOUT_NEVER, nullptr) == -1);
+    REQUIRE(errno == ENOTRECOVERABLE);
+  });
+  REQUIRE(discarded == 1);
+  REQUIRE(heard.all == "test: out of reach\n");
 }

@@ -146,6 +146,46 @@ TEST_CASE_C(wait_any, "the first of several threads to end") {
   tear_down(&f);
 }
 
+// Waiting is two threads, and who waits for any of them.
+typedef struct Waiting {
+  Fixture* f;
+  EVTHREAD* threads[2];
+  int first;
+} Waiting;
+
+static void wait_for_either(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Waiting* const w = ctx;
+  w->first = EVTHREAD_wait_any(w->threads, 2, EVTIMEOUT_NEVER);
+}
+
+static void disturb_wait(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Waiting w = {.f = ctx, .first = -1};
+  for (int i = 0; i < 2; i++) {
+    w.threads[i] = EVTHREAD_init(w.f->loop, delay_for_user, (void*)&hour);
+    REQUIRE_C(EVTHREAD_start_joinable(w.threads[i], NULL) == 0);
+  }
+  EVTHREAD* const waiting = EVTHREAD_init(w.f->loop, wait_for_either, &w);
+  REQUIRE_C(EVTHREAD_start_joinable(waiting, NULL) == 0);
+  for (int i = 0; i < 2; i++) {
+    REQUIRE_ERRNO(EVTHREAD_join(w.threads[i], EVTIMEOUT_NOW) == -1, EBUSY);
+    REQUIRE_ERRNO(EVTHREAD_detach(w.threads[i]) == -1, EBUSY);
+    REQUIRE_ERRNO(EVTHREAD_wait_any(&w.threads[i], 1, EVTIMEOUT_NOW) == -1, EBUSY);
+  }
+  REQUIRE_C(EVTHREAD_cancel(w.threads[1], EVCANCEL_USER) == 0);
+  REQUIRE_C(EVTHREAD_join(waiting, EVTIMEOUT_NEVER) == 0);
+  REQUIRE_C(w.first == 1);
+  REQUIRE_ERRNO(EVTHREAD_wait_any(w.threads, 1, milliseconds(1)) == -1, ETIMEDOUT);
+  REQUIRE_C(EVTHREAD_cancel(w.threads[0], EVCANCEL_USER) == 0);
+  for (int i = 0; i < 2; i++) REQUIRE_C(EVTHREAD_join(w.threads[i], EVTIMEOUT_NEVER) == 0);
+}
+
+TEST_CASE_C(wait_any_busy, "who is waited for can't be joined or detached meanwhile") {
+  Fixture f;
+  set_up(&f);
+  run_in_thread(&f, disturb_wait, &f);
+  tear_down(&f);
+}
+
 // --- locals, priority, abort ---
 
 static const char key_of_thread;
