@@ -90,7 +90,8 @@ typedef struct EVCOMMAND_RESULT {
   size_t errors_size;
 } EVCOMMAND_RESULT;
 
-// EVCOMMAND_run() runs a command to its end, gives it input, and takes its output, and its errors
+// EVCOMMAND_run() runs a command to its end, gives it input (EINVAL unless in is EVREDIRECT_DEFAULT
+// or _NULL), and takes its output, and its errors
 // if they are EVREDIRECT_SOCKET; each up to limit bytes (EMSGSIZE). See run(). It also fills in
 // result, with what had come, when it fails: EVCOMMAND_RESULT_clear() frees that.
 EVCORO_API int EVCOMMAND_run(const EVCOMMAND* command, const void* input, size_t input_size,

@@ -169,7 +169,7 @@ struct [[nodiscard]] CommandResult {
 
 // RunOptions are for run().
 struct RunOptions {
-  std::string_view input = {};         // its standard input, if that isn't set in the command
+  std::string_view input = {};         // its standard input; Command::in is null() then
   std::size_t output_limit = 1 << 20;  // bytes of output, and of errors
 };
 
@@ -177,8 +177,9 @@ struct RunOptions {
 // it has ended. It takes what it writes to its output; to its errors, too, if those are
 // Redirect::output(), or Redirect::socket(), for which a thread is spawned. At the deadline
 // (timed_out), in a cancelled thread (operation_canceled) and if it writes more than the limit
-// (message_size) the group is killed. Other errors as those of start() and Loop::spawn(). To be
-// called in a thread.
+// (message_size) the group is killed. A command that reads from Redirect::socket() finds the end of
+// file. Other errors as those of start() and Loop::spawn(); invalid_argument for an input beside a
+// Command::in that isn't null(). To be called in a thread.
 EVCORO_API CommandResult run(Command command, RunOptions options, Timeout timeout = {});
 inline CommandResult run(Command command, Timeout timeout = {}) {
   return run(std::move(command), RunOptions{}, timeout);

@@ -72,6 +72,10 @@ CommandResult run(Command command, RunOptions options, Timeout timeout) {
     result.error = Errc::not_in_a_thread;
     return result;
   }
+  if (!options.input.empty() && command.in.kind() != Redirect::Kind::null) {
+    result.error = detail::system_error(EINVAL);
+    return result;
+  }
   const TimePoint deadline = timeout.deadline();
   command.out = Redirect::socket();
   command.own_group = command.kill_on_destruction = true;
@@ -86,6 +90,7 @@ CommandResult run(Command command, RunOptions options, Timeout timeout) {
   auto child = Child::start(*loop, command);
   result.error = child.error();
   if (!child) return result;
+  child->in().close();  // nobody writes to it
   result.error = take_output(*loop, *child, result, options.output_limit, deadline);
   if (result.error) return result;
   const auto status = child->wait(deadline);

@@ -292,6 +292,20 @@ TEST_CASE_METHOD(ChildFixture, "run feeds and takes more than any buffer holds, 
   });
 }
 
+TEST_CASE_METHOD(ChildFixture, "run has one input, or none") {
+  in_thread([&] {
+    for (const Redirect in : {Redirect::socket(), Redirect::inherit(), Redirect::to(0)}) {
+      const CommandResult both =
+          run({.arguments = {"cat"}, .in = in}, {.input = "text"}, long_time);
+      REQUIRE(both.error == std::errc::invalid_argument);
+    }
+    const CommandResult nothing = run({.arguments = {"cat"}, .in = Redirect::socket()}, long_time);
+    REQUIRE(!nothing.error);
+    REQUIRE(nothing.status.succeeded());
+    REQUIRE(nothing.output.empty());
+  });
+}
+
 TEST_CASE_METHOD(ChildFixture, "run kills the command and its group at the deadline") {
   in_thread([&] {
     int held[2];
