@@ -285,18 +285,11 @@ std::error_code run_in_worker(WorkerPool& pool, const std::shared_ptr<OffloadJob
 
 }  // namespace detail
 
-namespace {
-
-constexpr std::chrono::hours longest_idle_time{24 * 365};  // so that no clock overflows
-
-}  // namespace
-
 WorkerPool::WorkerPool(Options options) {
   if (options.max_workers == 0) {
     throw std::system_error(detail::system_error(EINVAL), "WorkerPool: max_workers is 0");
   }
-  options.idle_time =
-      std::clamp<std::chrono::milliseconds>(options.idle_time, {}, longest_idle_time);
+  options.idle_time = detail::clamp_option(options.idle_time);
   options.name.resize(std::min<std::size_t>(options.name.size(), 15));
   core_ = std::make_shared<detail::WorkerPoolCore>(std::move(options));
 }

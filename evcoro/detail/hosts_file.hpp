@@ -20,7 +20,8 @@ class HostsFile {
   // path is empty: there is none.
   explicit HostsFile(std::string path) : path_(std::move(path)) {}
 
-  // refresh() reads the file if it has changed, and says whether it had.
+  // refresh() reads the file if it has changed, and says whether it had. After an exception it
+  // reads it again.
   bool refresh();
 
   // find() is the addresses of a name in lower case, in the file's order; nullptr if it isn't
@@ -32,6 +33,7 @@ class HostsFile {
 
  private:
   struct Version {
+    static constexpr off_t unread = -2;
     dev_t device = 0;
     ino_t inode = 0;
     off_t size = -1;  // there is no file
@@ -40,6 +42,7 @@ class HostsFile {
     bool operator==(const Version&) const = default;
   };
   Version version() const noexcept;
+  void read();
 
   const std::string path_;
   Version version_;

@@ -1,10 +1,21 @@
 // Patience: how long a blocking call still waits. It resolves the call's Timeout into a deadline
-// when the call first has to wait, and keeps it for the waits that follow.
+// when the call first has to wait, and keeps it for the waits that follow. And clamp_option(), for
+// durations that are options.
 #pragma once
+
+#include <algorithm>
+#include <chrono>
 
 #include <evcoro/timeout.hpp>
 
 namespace evcoro::detail {
+
+// clamp_option() cuts what is negative, and what is as good as for ever: with what it returns no
+// clock overflows.
+inline std::chrono::milliseconds clamp_option(std::chrono::milliseconds option) noexcept {
+  constexpr std::chrono::milliseconds most = std::chrono::hours{24 * 365};
+  return std::clamp(option, std::chrono::milliseconds{0}, most);
+}
 
 class Patience {
  public:

@@ -20,7 +20,7 @@ namespace evcoro::detail {
 class Race {
  public:
   Race(LoopCore& core, const ConnectOptions& options, Timeout timeout) noexcept
-      : core_(core), options_(options), patience_(timeout) {}
+      : core_(core), options_(clamp_options(options)), patience_(timeout) {}
   Race(const Race&) = delete;
   Race& operator=(const Race&) = delete;
 
@@ -44,6 +44,7 @@ class Race {
     struct event event;
   };
 
+  static ConnectOptions clamp_options(ConnectOptions options) noexcept;
   bool has_waiting() const noexcept { return !waiting_[0].empty() || !waiting_[1].empty(); }
   bool is_over() const noexcept {
     return !has_waiting() && attempts_.empty() && inquiry_.is_answered();

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -73,7 +74,8 @@ DnsChannel::DnsChannel(LoopCore& core, const ResolverOptions& options) : core_(c
   given.sock_state_cb_data = this;
   given.resolvconf_path = resolv_conf.data();
   if (options.server_timeout.count() > 0) {
-    given.timeout = static_cast<int>(options.server_timeout.count());
+    constexpr std::chrono::milliseconds most{std::numeric_limits<int>::max()};
+    given.timeout = static_cast<int>(std::min(options.server_timeout, most).count());
     mask |= ARES_OPT_TIMEOUTMS;
   }
   if (options.tries > 0) {

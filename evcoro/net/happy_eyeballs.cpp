@@ -65,6 +65,12 @@ void Race::Attempt::on_event(evutil_socket_t, short, void* self) noexcept {
   attempt.race.waiter_.wake();
 }
 
+ConnectOptions Race::clamp_options(ConnectOptions options) noexcept {
+  options.resolution_delay = detail::clamp_option(options.resolution_delay);
+  options.attempt_delay = detail::clamp_option(options.attempt_delay);
+  return options;
+}
+
 std::error_code Race::ask(ResolverState& state, std::string_view host, std::uint16_t port) {
   port_ = port;
   return inquiry_.start(state, host, options_.family);

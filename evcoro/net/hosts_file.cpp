@@ -11,11 +11,12 @@ namespace evcoro::detail {
 namespace {
 
 // Calls visit(words) for each line of the file that has some; '#' begins a comment. visit returns
-// false to end it.
+// false to end it. What can't be read is an end; that there is no memory is std::bad_alloc.
 template <class Visit>
-void for_each_line(const char* path, Visit&& visit) {
+void for_each_line(const char* path, Visit&& visit) try {
   constexpr std::string_view space = " \t\r";
   std::ifstream file{path};
+  file.exceptions(std::ios::badbit);  // or std::getline() would keep std::bad_alloc to itself
   std::string line;
   std::vector<std::string_view> words;
   while (std::getline(file, line)) {
@@ -29,6 +30,7 @@ void for_each_line(const char* path, Visit&& visit) {
     }
     if (!words.empty() && !visit(words)) return;
   }
+} catch (const std::ios::failure&) {
 }
 
 }  // namespace
@@ -55,7 +57,16 @@ HostsFile::Version HostsFile::version() const noexcept {
 bool HostsFile::refresh() {
   if (std::exchange(version_, version()) == version_) return false;
   addresses_.clear();
-  if (version_.size < 0) return true;
+  try {
+    if (version_.size >= 0) read();
+  } catch (...) {
+    version_.size = Version::unread;
+    throw;
+  }
+  return true;
+}
+
+void HostsFile::read() {
   for_each_line(path_.c_str(), [&](const std::vector<std::string_view>& words) {
     const auto address = parse_host(words[0], 0);
     for (std::size_t i = 1; address && i < words.size(); ++i) {
@@ -65,7 +76,6 @@ bool HostsFile::refresh() {
     }
     return true;
   });
-  return true;
 }
 
 std::optional<std::uint16_t> find_service(std::string_view service, const char* path) {

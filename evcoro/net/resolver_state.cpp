@@ -77,6 +77,14 @@ int take_addresses(const ares_addrinfo& found, std::vector<Address>& addresses) 
   return std::max(ttl, 0);
 }
 
+ResolverOptions clamp_options(ResolverOptions options) {
+  for (auto* const each : {&options.server_timeout, &options.max_ttl, &options.negative_ttl,
+                           &options.hosts_check_interval}) {
+    *each = clamp_option(*each);
+  }
+  return options;
+}
+
 }  // namespace
 
 void Question::answer(std::error_code with) noexcept {
@@ -117,9 +125,9 @@ struct ResolverState::Query {
 
 ResolverState::ResolverState(LoopCore& core, const ResolverOptions& options)
     : core_(&core),
-      options_(options),
-      hosts_(options.hosts),
-      channel_(std::make_unique<DnsChannel>(core, options)) {
+      options_(clamp_options(options)),
+      hosts_(options_.hosts),
+      channel_(std::make_unique<DnsChannel>(core, options_)) {
   core.add_client(*this);
 }
 
@@ -153,8 +161,8 @@ TimePoint ResolverState::expiry(std::chrono::nanoseconds time) const noexcept {
 
 void ResolverState::check_hosts(TimePoint now) {
   if (now < next_hosts_check_) return;
-  next_hosts_check_ = now + options_.hosts_check_interval;
   if (hosts_.refresh()) forget();
+  next_hosts_check_ = now + options_.hosts_check_interval;
 }
 
 std::shared_ptr<Question> ResolverState::find(std::string_view key, TimePoint now) {
@@ -172,10 +180,15 @@ std::shared_ptr<Question> ResolverState::find(std::string_view key, TimePoint no
   auto question = std::make_shared<Question>();
   question->key = key;
   questions_.emplace(question->key, question);
-  if (answer_from_hosts(*question)) {
-    keep_or_drop(*question);
-  } else {
-    ask(question);
+  try {
+    if (answer_from_hosts(*question)) {
+      keep_or_drop(*question);
+    } else {
+      ask(question);
+    }
+  } catch (...) {
+    questions_.erase(question->key);  // or others would wait for its answer
+    throw;
   }
   return question;
 }

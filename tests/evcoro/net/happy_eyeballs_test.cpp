@@ -177,3 +177,17 @@ TEST_CASE_METHOD(HappyEyeballs, "a signal doesn't end an attempt") {
     REQUIRE(support::calls.connect.count == 1);
   });
 }
+
+TEST_CASE_METHOD(HappyEyeballs, "an attempt may have all the time that there is") {
+  constexpr ConnectOptions forever{.resolution_delay = std::chrono::milliseconds::max(),
+                                   .attempt_delay = std::chrono::milliseconds::max()};
+  port.black_hole("127.0.0.2");
+  in_thread([&] {
+    const Address addresses[] = {port.address("127.0.0.2"), port.address("127.0.0.1")};
+    REQUIRE(connect_any(addresses, forever, 20ms).error() == std::errc::timed_out);
+    server.set("box.test", {.addresses = {"127.0.0.1"}, .only_ipv4 = true});
+    Resolver resolver{*loop, options()};
+    REQUIRE(connect(resolver, "box.test", port.number(), forever, 20ms).error() ==
+            std::errc::timed_out);
+  });
+}

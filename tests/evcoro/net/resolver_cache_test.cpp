@@ -1,5 +1,6 @@
 #include <evcoro/net/resolver.hpp>
 
+#include <support/failing_new.hpp>
 #include <support/resolver_fixture.hpp>
 
 using namespace evcoro;
@@ -128,5 +129,69 @@ TEST_CASE_METHOD(ResolverFixture,
     std::remove(hosts.c_str());
     REQUIRE(ask("box") == "192.0.2.99:80");
     REQUIRE(server.questions("box") == 1);
+    ResolverOptions unreadable = options();
+    unreadable.hosts = "/";
+    Resolver other{*loop, unreadable};
+    REQUIRE(text(other.resolve("box", 80, AF_INET, long_time)) == "192.0.2.99:80");
+  });
+}
+
+TEST_CASE_METHOD(ResolverFixture, "options that are long are long") {
+  constexpr auto longest = std::chrono::milliseconds::max();
+  server.set("here.test", {.addresses = {"192.0.2.1"}, .ttl = 3600});
+  ResolverOptions forever = options();
+  forever.max_ttl = forever.negative_ttl = forever.hosts_check_interval = longest;
+  in_thread([&] {
+    Resolver resolver{*loop, forever};
+    for (int i = 0; i < 2; ++i) {
+      REQUIRE(text(resolver.resolve("here.test", 80, AF_INET, long_time)) == "192.0.2.1:80");
+      REQUIRE(resolver.resolve("not.test", 80, AF_INET, long_time).error() ==
+              ResolveErrc::not_found);
+    }
+    REQUIRE(server.questions("here.test") == 1);
+    REQUIRE(server.questions("not.test") == 1);
+    write(hosts, "192.0.2.7 box.test\n");  // which nobody looks at again
+    REQUIRE(resolver.resolve("box.test", 80, AF_INET, long_time).error() == ResolveErrc::not_found);
+  });
+}
+
+TEST_CASE_METHOD(ResolverFixture, "a server may have 50 days, or more, for its answer") {
+  constexpr auto fifty_days = std::chrono::milliseconds{(std::int64_t{1} << 32) + 1};
+  server.set("here.test", {.addresses = {"192.0.2.1"}});
+  for (const auto timeout : {fifty_days, std::chrono::milliseconds::max()}) {
+    ResolverOptions patient = options();
+    patient.server_timeout = timeout;
+    server.hold();
+    in_thread([&] {
+      Resolver resolver{*loop, patient};
+      Thread thread =
+          loop->spawn([&] { return text(resolver.resolve("here.test", 80, AF_INET, long_time)); })
+              .value();
+      REQUIRE(support::until_parked(thread));
+      REQUIRE(!this_thread::sleep_for(5ms));
+      REQUIRE(!thread.has_ended());
+      server.release();
+      REQUIRE(thread.join().value() == "192.0.2.1:80");
+    });
+  }
+}
+
+TEST_CASE_METHOD(ResolverFixture, "without memory a name is not resolved, and later it is") {
+  write(hosts, "192.0.2.7 box.test\n");
+  server.set("here.test", {.addresses = {"192.0.2.1"}});
+  ResolverOptions brief = options();
+  brief.server_timeout = 200ms;  // a socket that isn't watched for want of memory is waited for
+  in_thread([&] {
+    for (const auto& [name, address] :
+         {std::pair{"box.test", "192.0.2.7:80"}, std::pair{"here.test", "192.0.2.1:80"}}) {
+      const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+        Resolver resolver{*loop, brief};
+        const auto ask = [&] { return resolver.resolve(name, 80, AF_INET, 10s); };
+        const auto first = failing.run(ask);
+        if (!failing.has_failed()) REQUIRE(text(*first) == address);
+        REQUIRE(support::eventually([&] { return text(ask()) == address; }));
+      });
+      REQUIRE(failed >= 3);
+    }
   });
 }
