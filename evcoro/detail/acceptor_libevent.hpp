@@ -85,6 +85,7 @@ class AcceptorCore final : public LoopClient,
   Outcome accept_from_kernel(Pending& next) noexcept;
   void serve(const Pending& pending) noexcept;
   void start(const Pending& pending, Clients::Slot& slot) noexcept;
+  void end_turn(Clients::Slot& slot) noexcept;
   void serve_later(const Pending& pending) noexcept;
   void set_bandwidth(SocketState& state) const;
   bool ask_factory(Accepted& accepted);

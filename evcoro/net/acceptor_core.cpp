@@ -260,7 +260,10 @@ void AcceptorCore::serve(const Pending& pending) noexcept try {
 
 void AcceptorCore::start(const Pending& pending, Clients::Slot& slot) noexcept {
   auto* const state = SocketState::make(*loop_, pending.descriptor, is_tcp_);
-  if (state == nullptr) return drop(pending);
+  if (state == nullptr) {
+    drop(pending);
+    return end_turn(slot);
+  }
   Socket socket{*state};  // closes the connection, unless it is handed on
   bool started = false;
   try {
@@ -271,7 +274,12 @@ void AcceptorCore::start(const Pending& pending, Clients::Slot& slot) noexcept {
     report("factory");
   }
   ++(started ? counters_.accepted : counters_.refused);
-  const Pending next = slot.leave();  // unless the thread has it
+  end_turn(slot);  // unless the thread has it
+}
+
+// Who was held has his turn.
+void AcceptorCore::end_turn(Clients::Slot& slot) noexcept {
+  const Pending next = slot.leave();
   if (next.descriptor >= 0) serve_later(next);
 }
 

@@ -12,32 +12,59 @@ thread_local int calls_left = 0;  // until one fails; 0: none does
 
 }  // namespace
 
-// All forms but the aligned ones, so that none of them is left to AddressSanitizer, which minds who
-// frees.
+// All forms, so that none of them is left to AddressSanitizer, which minds who frees.
 #if !defined(EVCORO_TSAN)
 
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  if (calls_left > 0 && --calls_left == 0) return nullptr;
-  return std::malloc(size != 0 ? size : 1);
-}
+using std::align_val_t;
+using std::nothrow_t;
+using std::size_t;
 
-void* operator new(std::size_t size) {
-  void* const memory = ::operator new(size, std::nothrow);
+namespace {
+
+bool is_to_fail() noexcept { return calls_left > 0 && --calls_left == 0; }
+
+void* require(void* memory) {
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
-void* operator new[](std::size_t size) { return ::operator new(size); }
-void* operator new[](std::size_t size, const std::nothrow_t& nothrow) noexcept {
+}  // namespace
+
+void* operator new(size_t size, const nothrow_t&) noexcept {
+  return is_to_fail() ? nullptr : std::malloc(size != 0 ? size : 1);
+}
+void* operator new(size_t size, align_val_t alignment, const nothrow_t&) noexcept {
+  const auto unit = static_cast<size_t>(alignment);
+  return is_to_fail() ? nullptr : std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
+}
+
+void* operator new(size_t size) { return require(::operator new(size, std::nothrow)); }
+void* operator new(size_t size, align_val_t alignment) {
+  return require(::operator new(size, alignment, std::nothrow));
+}
+
+void* operator new[](size_t size) { return ::operator new(size); }
+void* operator new[](size_t size, align_val_t alignment) { return ::operator new(size, alignment); }
+void* operator new[](size_t size, const nothrow_t& nothrow) noexcept {
   return ::operator new(size, nothrow);
+}
+void* operator new[](size_t size, align_val_t alignment, const nothrow_t& nothrow) noexcept {
+  return ::operator new(size, alignment, nothrow);
 }
 
 void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory, align_val_t, const nothrow_t&) noexcept { std::free(memory); }
+
 void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t, align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, const nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, align_val_t, const nothrow_t&) noexcept { std::free(memory); }
 
 #endif
 

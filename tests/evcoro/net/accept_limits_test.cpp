@@ -1,7 +1,10 @@
 // Limits on new connections: how many a second, and how many of a client's address.
+#include <array>
+#include <span>
 #include <vector>
 
 #include <support/acceptor.hpp>
+#include <support/failing_new.hpp>
 #include <support/own_network.hpp>
 
 using namespace evcoro;
@@ -230,6 +233,37 @@ TEST_CASE_METHOD(Limited, "a connection that the factory refuses leaves its plac
     REQUIRE(support::eventually([&] { return acceptor.counters().refused == 2; }));
     REQUIRE(acceptor.counters().active == 1);
     REQUIRE(acceptor.counters().waiting == 0);
+  });
+}
+
+TEST_CASE_METHOD(Limited,
+                 "without memory, who is held is served or turned away, and not forgotten") {
+  const auto echo = [](Socket& socket) {  // allocates nothing
+    std::array<std::byte, 4> buffer;
+    while (socket.recv(buffer, support::long_time).count > 0) (void)socket.send(buffer);
+  };
+  in_thread([&] {
+    const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+      TcpAcceptor acceptor{*loop, support::loopback(), echo, per_address(2, WhenFull::pause)};
+      std::vector<RawSocket> clients;
+      for (int i = 0; i < 4; ++i) clients.push_back(client_from("127.0.0.1", acceptor));
+      for (const RawSocket& each : clients) each.send("ping");
+      REQUIRE(support::eventually([&] { return acceptor.counters().waiting == 2; }));
+      const auto leave = [&] {
+        clients.erase(clients.begin());
+        return support::eventually([&] {
+          const auto counters = acceptor.counters();
+          return counters.accepted + counters.refused >= 3;
+        });
+      };
+      REQUIRE(failing.run(leave).value());
+      while (!clients.empty()) {
+        const std::string reply = support::reply(clients.front(), 4);
+        REQUIRE((reply == "ping" || reply.empty()));
+        clients.erase(clients.begin());
+      }
+    });
+    REQUIRE(failed >= 1);  // the socket
   });
 }
 
