@@ -98,7 +98,7 @@ Result<Piece> read_now(int descriptor, std::size_t size, Offset offset) {
 // Moves size bytes in pieces: move_piece(done, length, timeout) moves one, and the first that comes
 // short is the last.
 template <class MovePiece>
-IoResult in_pieces(std::size_t size, Timeout timeout, MovePiece move_piece) noexcept {
+IoResult in_pieces(std::size_t size, Timeout timeout, MovePiece move_piece) {
   if (timeout.may_wait()) timeout = timeout.deadline();
   IoResult all;
   while (all.count < size) {
@@ -186,12 +186,21 @@ Result<File> File::open(std::string path, int flags, mode_t mode, Timeout timeou
   return File{std::move(*handle)};
 }
 
-Result<File> File::adopt(int descriptor) noexcept try {
-  if (descriptor < 0) return detail::system_error(EBADF);
-  detail::OwnedDescriptor owned{descriptor};
-  return File{std::make_shared<detail::FileHandle>(std::move(owned))};
-} catch (const std::bad_alloc&) {
-  return detail::system_error(ENOMEM);
+Result<File> detail::take_file(int descriptor) noexcept {
+  if (descriptor < 0) return system_error(EBADF);
+  OwnedDescriptor owned{descriptor};
+  try {
+    return File{std::make_shared<FileHandle>(std::move(owned))};
+  } catch (const std::bad_alloc&) {
+    static_cast<void>(owned.release());
+    return system_error(ENOMEM);
+  }
+}
+
+Result<File> File::adopt(int descriptor) noexcept {
+  auto file = detail::take_file(descriptor);
+  if (!file && descriptor >= 0) ::close(descriptor);
+  return file;
 }
 
 std::error_code File::close(Timeout timeout) noexcept {

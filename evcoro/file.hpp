@@ -40,9 +40,17 @@
 
 namespace evcoro {
 
+class File;
+
 namespace detail {
+
 class FileHandle;
-}
+
+// take_file() is File::adopt(), but leaves the descriptor to the caller if it fails: for the C
+// face.
+Result<File> take_file(int descriptor) noexcept;
+
+}  // namespace detail
 
 class EVCORO_API File {
  public:
@@ -56,7 +64,7 @@ class EVCORO_API File {
   }
   static Result<File> open(std::string path, int flags, mode_t mode, Timeout timeout = {}) noexcept;
 
-  // adopt() takes over a descriptor.
+  // adopt() takes over a descriptor. It is the File's then, also if adopt() fails (it is closed).
   static Result<File> adopt(int descriptor) noexcept;
 
   File(File&&) noexcept = default;
@@ -95,6 +103,7 @@ class EVCORO_API File {
   explicit operator bool() const noexcept { return handle_ != nullptr; }
 
  private:
+  friend Result<File> detail::take_file(int descriptor) noexcept;
   explicit File(std::shared_ptr<detail::FileHandle> handle) noexcept : handle_(std::move(handle)) {}
 
   std::shared_ptr<detail::FileHandle> handle_;  // shared with the calls that are under way

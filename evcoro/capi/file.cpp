@@ -43,7 +43,7 @@ EVFILE* EVFILE_adopt(EVTHREAD* thread, int fd) noexcept {
   if (thread == nullptr) return refuse(EINVAL);
   auto* const result = new (std::nothrow) EVFILE(File{});
   if (result == nullptr) return refuse(ENOMEM);
-  auto file = File::adopt(fd);
+  auto file = evcoro::detail::take_file(fd);
   if (!file) {
     delete result;
     return refuse(file.error());

@@ -1,5 +1,8 @@
 // C and C++ in one program.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <memory>
 #include <stdexcept>
@@ -7,6 +10,7 @@
 #include <utility>
 
 #include <corothread/evthread.h>
+#include <evcoro/file.h>
 #include <evcoro/offload.h>
 #include <evcoro/scope.h>
 #include <evcorothread/evthread.h>  // under the historic names, too
@@ -14,6 +18,7 @@
 #include <evcoro/thread.hpp>
 #include <evcoro/timer.hpp>
 #include <support/contains.hpp>
+#include <support/failing_new.hpp>
 #include <support/loop_fixture.hpp>
 
 using namespace evcoro;  // a C program's own `STACKS stacks;` must compile beside it
@@ -187,4 +192,22 @@ TEST_CASE_METHOD(support::LoopFixture, "an exception of an offloaded function is
   });
   REQUIRE(discarded == 1);
   REQUIRE(heard.all == "test: out of reach\n");
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a descriptor that memory failed for stays its owner's") {
+  in_thread([&] {
+    EVTHREAD* const self = EVTHREAD_current();
+    const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+      const int descriptor = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+      EVFILE* const file = failing.run([&] { return EVFILE_adopt(self, descriptor); }).value();
+      REQUIRE((file == nullptr) == failing.has_failed());
+      if (file != nullptr) {
+        REQUIRE(EVFILE_close(file, EVTIMEOUT_NEVER) == 0);
+      } else {
+        REQUIRE(errno == ENOMEM);
+        REQUIRE(::close(descriptor) == 0);
+      }
+    });
+    REQUIRE(failed == 2);
+  });
 }
