@@ -98,6 +98,7 @@ int EVTCPACCEPTOR_LIMITS_init(EVTCPACCEPTOR_LIMITS* limits) noexcept {
 }
 
 EVREFUSAL_REASON EVREFUSAL_reason(const EVREFUSAL* refusal) noexcept {
+  if (refusal == nullptr) return fail(EINVAL), EVREFUSAL_NO_STACK;
   return static_cast<EVREFUSAL_REASON>(reinterpret_cast<const Refusal*>(refusal)->reason());
 }
 

@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -86,7 +87,12 @@ EvhttpHandler::~EvhttpHandler() {
   if (core_ != nullptr) core_->close();
 }
 
-std::error_code EvhttpHandler::drain(Timeout timeout) noexcept { return core_->drain(timeout); }
-EvhttpHandler::Counters EvhttpHandler::counters() const noexcept { return core_->counters(); }
+std::error_code EvhttpHandler::drain(Timeout timeout) noexcept {
+  return core_ == nullptr ? detail::system_error(EBADF) : core_->drain(timeout);
+}
+
+EvhttpHandler::Counters EvhttpHandler::counters() const noexcept {
+  return core_ == nullptr ? Counters{} : core_->counters();
+}
 
 }  // namespace evcoro

@@ -416,6 +416,8 @@ TEST_CASE_METHOD(HttpFixture, "misuse of a handler and of a request") {
   EvhttpHandler other{*loop, http.get(), "/other",
                       [](EvhttpRequest& request) { REQUIRE(!request.reply(200, "other")); }};
   moved = std::move(other);
+  REQUIRE(other.drain() == std::errc::bad_file_descriptor);  // NOLINT: that is the question
+  REQUIRE(other.counters().active == 0);
   run([&] {
     REQUIRE_THAT(ask("/"), support::contains("200 OK"));
     REQUIRE_THAT(ask("/other"), support::contains("200 OK"));
