@@ -41,7 +41,7 @@ std::vector<std::string> split(std::string_view text) {
   }
 }
 
-Result<std::vector<ActivatedSocket>> take_from_environment() {
+Result<std::vector<ActivatedSocket>> take_from_environment() noexcept try {
   if (read("LISTEN_PID").empty() || read("LISTEN_FDS").empty()) {
     return std::vector<ActivatedSocket>{};
   }
@@ -68,6 +68,8 @@ Result<std::vector<ActivatedSocket>> take_from_environment() {
     sockets.emplace_back(each, std::move(names[static_cast<std::size_t>(each - first_descriptor)]));
   }
   return sockets;
+} catch (const std::bad_alloc&) {
+  return detail::system_error(ENOMEM);
 }
 
 }  // namespace
@@ -76,13 +78,11 @@ ActivatedSocket::~ActivatedSocket() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<std::vector<ActivatedSocket>> take_activated_sockets() noexcept try {
+Result<std::vector<ActivatedSocket>> take_activated_sockets() noexcept {
   // What is meant for another process is removed as well, as sd_listen_fds(1) does.
   auto sockets = take_from_environment();
   for (const char* const each : variables) ::unsetenv(each);
   return sockets;
-} catch (const std::bad_alloc&) {
-  return detail::system_error(ENOMEM);
 }
 
 }  // namespace evcoro

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <support/acceptor.hpp>
+#include <support/failing_new.hpp>
 
 using namespace evcoro;
 using support::RawSocket;
@@ -111,6 +112,25 @@ TEST_CASE("variables that make no sense are an error, and nothing is taken") {
   REQUIRE(is_refused("LISTEN_PID", "1x", std::errc::invalid_argument));
   REQUIRE(is_refused("LISTEN_PID", "0", std::errc::invalid_argument));
   REQUIRE(is_refused("LISTEN_FDNAMES", "one", std::errc::invalid_argument));
+}
+
+TEST_CASE("without memory nothing is taken, and the variables are removed") {
+  support::skip_without_failing_new();
+  constexpr int failed = 2;
+  int number = 0;
+  int status = failed;
+  while (status == failed) {
+    support::FailingNew failing{++number};
+    status = in_activated_child([&] {
+      const auto sockets = failing.run(take_activated_sockets).value();
+      if (!is_environment_clean()) return false;
+      if (!failing.has_failed()) return sockets.has_value() && sockets->size() == 2;
+      if (sockets.error() == std::errc::not_enough_memory) ::_exit(failed);
+      return false;
+    });
+  }
+  REQUIRE(status == 0);
+  REQUIRE(number > 2);
 }
 
 TEST_CASE("without a service manager there is nothing") {
