@@ -8,8 +8,7 @@
 //   const ExitStatus status = child.wait(3s).value();
 //
 //   CommandResult listing = run({.arguments = {"ls", "-l"}}, 3s);   // all at once
-//   const ExitStatus status = wait_child(pid, 3s).value();          // a child that others have
-//   made
+//   const ExitStatus status = wait_child(pid, 3s).value();          // a child of others
 //
 // Children are waited for by pidfd (pidfd_open(2)): each wait takes the status of its own child and
 // of no other, on however many loops. So nobody else may take it before, as by wait(2) for any

@@ -19,9 +19,8 @@
 //   run_once() and shutdown() throw std::logic_error. It is in no thread: this_thread's functions
 //   say so, whoever called fork_process();
 // - use a WorkerPool of the parent (Errc::parents_pool), nor wait for its children;
-// - rely on what another OS thread of the parent had under way: its locks stay locked. Memory may
-// be
-//   allocated all the same; glibc sees to that.
+// - rely on what another OS thread of the parent had under way: its locks stay locked. Memory can
+//   be allocated all the same; glibc sees to that.
 //
 // All descriptors stay open in the child, connections too, whose peers see no end before both have
 // closed them. What stands in stdio's buffers is written before the fork, so that it isn't twice.

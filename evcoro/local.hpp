@@ -3,8 +3,7 @@
 //
 //   ThreadLocal<Session> session;                       // at namespace scope, as a rule
 //   void handle(Socket& socket) {
-//     session.get().user = login(socket);               // of the running thread; made when first
-//     used
+//     session.get().user = login(socket);               // of the running thread; made now
 //   }
 //
 //   LoopLocal<ConnectionPool> pools;

@@ -6,8 +6,7 @@
 //     Scope scope{3s};                                      // for all that follows, 3 s together
 //     scope.spawn([&] { page = fetch(url); }).value();
 //     scope.spawn([&] { image = load(file); }).value();
-//     scope.wait();                                         // throws what the first to fail has
-//     thrown
+//     scope.wait();                                         // throws what the first has thrown
 //   }
 //
 // - The first thread to fail cancels the others (CancelReason::failure), and the thread that opened
@@ -18,9 +17,8 @@
 //   open within ends with them at the latest.
 // - Who cancels a thread cancels all that it has spawned into its scopes, and so on.
 // - Leaving the block joins. If an exception leaves it, what is left is cancelled before.
-// - The cancellation of the thread that opened the scope ends with the scope, unless it is meant
-// for
-//   the whole thread.
+// - The cancellation of the thread that opened the scope ends with the scope, unless it is for the
+//   whole thread.
 //
 // A section that cancellation from outside does not reach, for cleaning up:
 //

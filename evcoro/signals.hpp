@@ -1,7 +1,7 @@
 // SignalWaiter: waits for signals as for anything else, by signalfd(2).
 //
-//   SignalWaiter signals{loop, {SIGTERM, SIGHUP}};          // before any other OS thread is
-//   started loop.spawn([&] {
+//   SignalWaiter signals{loop, {SIGTERM, SIGHUP}};  // before other OS threads start
+//   loop.spawn([&] {
 //     while (const Result<SignalInfo> signal = signals.wait()) {
 //       if (signal->number == SIGHUP) reload();
 //       if (signal->number == SIGTERM) return loop.stop();

@@ -5,8 +5,7 @@
 //   in_thread([&] {
 //     const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
 //       const auto result = operation_to_test();
-//       CHECK((result.error == std::errc::operation_canceled) == cancelled);   // or as it should
-//       be
+//       CHECK((result.error == std::errc::operation_canceled) == cancelled);   // or the like
 //     });
 //     CHECK(parks >= 2);   // how often an undisturbed run waits: it does wait, so it was tested
 //   });
