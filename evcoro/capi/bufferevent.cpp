@@ -26,15 +26,14 @@ namespace {
 
 EVBUFFEREVENT* make(EVTHREAD* thread, bufferevent* bev, BuffereventOptions options) noexcept {
   if (thread == nullptr) return refuse(EINVAL);
-  auto* const result = new (std::nothrow) EVBUFFEREVENT(BuffereventStream{});
-  if (result == nullptr) return refuse(ENOMEM);
+  auto* const result = give_to(*thread, new (std::nothrow) EVBUFFEREVENT(BuffereventStream{}));
+  if (result == nullptr) return nullptr;
   auto stream = BuffereventStream::adopt(thread->task.core().loop(), bev, options);
   if (!stream) {
-    delete result;
+    result->dispose();
     return refuse(stream.error());
   }
   result->stream = std::move(*stream);
-  thread->objects.push_back(*result);
   return result;
 }
 

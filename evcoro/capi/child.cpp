@@ -30,9 +30,7 @@ namespace {
 
 EVCHILD* make(EVTHREAD* thread, Result<Child> child) {
   if (!child) return refuse(child.error());
-  auto* const result = new EVCHILD(*thread, std::move(*child));
-  thread->objects.push_back(*result);
-  return result;
+  return give_to(*thread, new (std::nothrow) EVCHILD(*thread, std::move(*child)));
 }
 
 Redirect to_redirect(EVREDIRECT redirect, Redirect by_default) noexcept {
@@ -115,10 +113,8 @@ EVSOCKET* EVCHILD_socket(EVCHILD* child, int stream) noexcept {
   evcoro::Socket* const socket = child == nullptr ? nullptr : socket_of(child->child, stream);
   if (socket == nullptr) return refuse(EINVAL);
   if (!*socket) return refuse(EBADF);
-  auto* const result = new (std::nothrow) EVSOCKET(evcoro::Socket{});
-  if (result == nullptr) return refuse(ENOMEM);
-  result->socket = std::move(*socket);
-  child->owner.objects.push_back(*result);
+  auto* const result = give_to(child->owner, new (std::nothrow) EVSOCKET(evcoro::Socket{}));
+  if (result != nullptr) result->socket = std::move(*socket);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/patience.hpp>
 #include <evcoro/net/connection_pool.hpp>
 
 using namespace evcoro::capi;
@@ -36,9 +37,7 @@ timeval to_timeval(Timeout timeout) noexcept {
   if (!timeout.may_wait()) return EVTIMEOUT_NOW;
   const evcoro::TimePoint deadline = timeout.deadline();
   if (deadline == evcoro::never) return EVTIMEOUT_NEVER;
-  const auto left = std::chrono::ceil<std::chrono::microseconds>(deadline - evcoro::Clock::now());
-  if (left.count() <= 0) return EVTIMEOUT_NOW;
-  return {.tv_sec = left.count() / 1'000'000, .tv_usec = left.count() % 1'000'000};
+  return evcoro::detail::to_timeval(deadline - evcoro::Clock::now());
 }
 
 ConnectionPool::Factory to_factory(const EVCONNECTIONPOOL_OPTIONS& options) {

@@ -27,10 +27,8 @@ namespace {
 
 EVDATAGRAM* make_datagram(EVTHREAD* thread, Result<DatagramSocket> socket) noexcept {
   if (!socket) return refuse(socket.error());
-  auto* const result = new (std::nothrow) EVDATAGRAM;
-  if (result == nullptr) return refuse(ENOMEM);
-  result->socket = std::move(*socket);
-  thread->objects.push_back(*result);
+  auto* const result = give_to(*thread, new (std::nothrow) EVDATAGRAM);
+  if (result != nullptr) result->socket = std::move(*socket);
   return result;
 }
 
@@ -59,8 +57,7 @@ EVDATAGRAM* EVDATAGRAM_init(EVTHREAD* thread, int fd) noexcept {
   auto socket = evcoro::detail::DatagramState::adopt(thread->task.core(), fd);
   if (!socket) return refuse(socket.error());
   result->socket = std::move(*socket);
-  thread->objects.push_back(*result);
-  return result.release();
+  return give_to(*thread, result.release());
 }
 
 int EVDATAGRAM_close(EVDATAGRAM* socket) noexcept {

@@ -22,10 +22,7 @@ namespace {
 
 EVFILE* make(EVTHREAD* thread, evcoro::Result<File> file) noexcept {
   if (!file) return refuse(file.error());
-  auto* const result = new (std::nothrow) EVFILE(std::move(*file));
-  if (result == nullptr) return refuse(ENOMEM);
-  thread->objects.push_back(*result);
-  return result;
+  return give_to(*thread, new (std::nothrow) EVFILE(std::move(*file)));
 }
 
 }  // namespace
@@ -41,15 +38,14 @@ EVFILE* EVFILE_open(EVTHREAD* thread, const char* path, int flags, mode_t mode,
 
 EVFILE* EVFILE_adopt(EVTHREAD* thread, int fd) noexcept {
   if (thread == nullptr) return refuse(EINVAL);
-  auto* const result = new (std::nothrow) EVFILE(File{});
-  if (result == nullptr) return refuse(ENOMEM);
+  auto* const result = give_to(*thread, new (std::nothrow) EVFILE(File{}));
+  if (result == nullptr) return nullptr;
   auto file = evcoro::detail::take_file(fd);
   if (!file) {
-    delete result;
+    result->dispose();
     return refuse(file.error());
   }
   result->file = std::move(*file);
-  thread->objects.push_back(*result);
   return result;
 }
 

@@ -44,10 +44,7 @@ int to_int(const evcoro::Result<std::size_t>& count) noexcept {
 
 EVIOEVENT* EVIOEVENT_init(EVTHREAD* thread, int fd) noexcept {
   if (thread == nullptr) return refuse(EINVAL);
-  auto* const event = new (std::nothrow) EVIOEVENT(thread->task.core().loop(), fd);
-  if (event == nullptr) return refuse(ENOMEM);
-  thread->objects.push_back(*event);
-  return event;
+  return give_to(*thread, new (std::nothrow) EVIOEVENT(thread->task.core().loop(), fd));
 }
 
 int EVIOEVENT_wait(EVIOEVENT* event, short events, struct timeval timeout) noexcept {
@@ -75,10 +72,7 @@ EVPOLLER* EVPOLLER_init(EVTHREAD* thread) noexcept {
   if (thread == nullptr) return refuse(EINVAL);
   auto opened = Poller::open(thread->task.core().loop());
   if (!opened) return refuse(opened.error());
-  auto* const poller = new (std::nothrow) EVPOLLER(std::move(*opened));
-  if (poller == nullptr) return refuse(ENOMEM);
-  thread->objects.push_back(*poller);
-  return poller;
+  return give_to(*thread, new (std::nothrow) EVPOLLER(std::move(*opened)));
 }
 
 int EVPOLLER_free(EVPOLLER* poller) noexcept {

@@ -7,6 +7,7 @@
 
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/patience.hpp>
 
 using namespace evcoro::capi;
 using evcoro::Errc;
@@ -193,14 +194,6 @@ int EVLOOP_free(EVLOOP* loop) noexcept {
   return 0;
 }
 
-static timeval since(evcoro::TimePoint when) noexcept {
-  using std::chrono::microseconds;
-  const auto passed =
-      std::chrono::duration_cast<microseconds>(evcoro::corothread::read_clock() - when);
-  const auto count = std::max(passed, microseconds{0}).count();
-  return {.tv_sec = count / 1'000'000, .tv_usec = count % 1'000'000};
-}
-
 int EVLOOP_threads(EVLOOP* loop, void (*visit)(const EVTHREAD_INFO* info, void* ctx),
                    void* ctx) noexcept try {
   if (loop == nullptr) return fail(EINVAL);
@@ -216,7 +209,10 @@ int EVLOOP_threads(EVLOOP* loop, void (*visit)(const EVTHREAD_INFO* info, void* 
     info.cancel_reason = static_cast<EVCANCEL_REASON>(each.cancel_reason);
     info.urgent = each.priority == evcoro::Priority::urgent ? 1 : 0;
     info.parks = each.parks;
-    if (each.state == evcoro::TaskState::parked) info.parked_for = since(each.parked_since);
+    if (each.state == evcoro::TaskState::parked) {
+      info.parked_for =
+          evcoro::detail::to_timeval(evcoro::corothread::read_clock() - each.parked_since);
+    }
     visit(&info, ctx);
   }
   return static_cast<int>(threads.size());

@@ -125,6 +125,15 @@ struct tagEVTHREAD {
 
 namespace evcoro::capi {
 
+// give_to() makes thread the owner of an object, which it returns: nullptr, with ENOMEM, if there
+// was no memory for it.
+template <class T>
+T* give_to(EVTHREAD& thread, T* object) noexcept {
+  if (object == nullptr) return refuse(ENOMEM);
+  thread.objects.push_back(*object);
+  return object;
+}
+
 class CTask final : public detail::ResultTask<void> {
  public:
   CTask(detail::LoopCore& core, const SpawnOptions& options, EVTHREAD_PROC proc,

@@ -4,6 +4,7 @@
 
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/patience.hpp>
 #include <evcoro/net/happy_eyeballs.hpp>
 #include <evcoro/net/resolver.hpp>
 
@@ -14,6 +15,7 @@ using evcoro::Loop;
 using evcoro::Resolver;
 using evcoro::ResolverOptions;
 using evcoro::Result;
+using evcoro::detail::to_timeval;
 
 struct tagEVRESOLVER {
   tagEVRESOLVER(Loop& loop, const ResolverOptions& options) : resolver(loop, options) {}
@@ -25,10 +27,6 @@ namespace {
 std::chrono::milliseconds to_milliseconds(timeval time) noexcept {
   return std::chrono::ceil<std::chrono::milliseconds>(
       std::min<std::chrono::nanoseconds>(to_duration(time), std::chrono::hours{24 * 365}));
-}
-
-timeval to_timeval(std::chrono::milliseconds time) noexcept {
-  return {.tv_sec = time.count() / 1000, .tv_usec = time.count() % 1000 * 1000};
 }
 
 ResolverOptions to_options(const EVRESOLVER_OPTIONS* given) {

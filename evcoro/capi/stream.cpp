@@ -50,13 +50,6 @@ int store_text(const Result<std::string_view>& text, const char** where, size_t*
   return 1;
 }
 
-template <class T>
-T* give_to(EVTHREAD& thread, T* object) noexcept {
-  if (object == nullptr) return refuse(ENOMEM);
-  thread.objects.push_back(*object);
-  return object;
-}
-
 EVREADER* make_reader(EVTHREAD& thread, AnyStream stream, size_t size, size_t limit) noexcept {
   evcoro::ReaderOptions options;
   if (size != 0) options.size = size;

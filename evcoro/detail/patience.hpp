@@ -1,7 +1,9 @@
 // Patience: how long a blocking call still waits. It resolves the call's Timeout into a deadline
-// when the call first has to wait, and keeps it for the waits that follow. And clamp_option(), for
-// durations that are options.
+// when the call first has to wait, and keeps it for the waits that follow. And functions for
+// durations that are options, or libevent's.
 #pragma once
+
+#include <sys/time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +17,13 @@ namespace evcoro::detail {
 inline std::chrono::milliseconds clamp_option(std::chrono::milliseconds option) noexcept {
   constexpr std::chrono::milliseconds most = std::chrono::hours{24 * 365};
   return std::clamp(option, std::chrono::milliseconds{0}, most);
+}
+
+// to_timeval() rounds up to microseconds; what is negative is zero.
+inline timeval to_timeval(std::chrono::nanoseconds duration) noexcept {
+  const auto count =
+      std::chrono::ceil<std::chrono::microseconds>(std::max(duration, duration.zero())).count();
+  return {.tv_sec = count / 1'000'000, .tv_usec = count % 1'000'000};
 }
 
 class Patience {

@@ -122,9 +122,7 @@ void PoolState::keep(Socket socket) noexcept try {
 
 void PoolState::set_timer() noexcept {
   if (idle_.empty() || idle_.front().expires == never) return;
-  const auto left = std::max(idle_.front().expires - corothread::read_clock(), Clock::duration{0});
-  const auto rounded = std::chrono::ceil<std::chrono::microseconds>(left).count();
-  const timeval time{.tv_sec = rounded / 1'000'000, .tv_usec = rounded % 1'000'000};
+  const timeval time = to_timeval(idle_.front().expires - corothread::read_clock());
   event_add(&timer_, &time);
 }
 
