@@ -16,7 +16,6 @@
 #else
 #define RUNNING_ON_VALGRIND 0
 #define VALGRIND_MAKE_MEM_DEFINED(begin, size) static_cast<void>(begin)
-#define VALGRIND_MAKE_MEM_UNDEFINED(begin, size) static_cast<void>(begin)
 #define VALGRIND_STACK_REGISTER(begin, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) static_cast<void>(id)
 #define VALGRIND_DISABLE_ERROR_REPORTING
@@ -74,7 +73,7 @@ __attribute__((no_sanitize("address"))) const std::byte* first_used(const std::b
 // What a stack's last user has popped is nobody's to Valgrind, until the next one has it.
 const bool on_valgrind = [] { return RUNNING_ON_VALGRIND != 0; }();
 void hand_out(const Stack& stack) noexcept {
-  VALGRIND_MAKE_MEM_UNDEFINED(stack.limit, stack.end - stack.limit);
+  VALGRIND_MAKE_MEM_DEFINED(stack.limit, stack.end - stack.limit);
 }
 
 std::size_t round_up(std::size_t size, std::size_t unit) noexcept {

@@ -147,7 +147,8 @@ TEST_CASE_METHOD(support::LoopFixture,
             if (players[1 - i] != nullptr) players[1 - i]->wake_up();
             REQUIRE(!detail::current_thread()->wait_for_wake(never));
           }
-          players[1 - i]->wake_up();
+          players[i] = nullptr;
+          if (players[1 - i] != nullptr) players[1 - i]->wake_up();
         },
         {.priority = Priority::urgent});
   }

@@ -60,6 +60,7 @@ TEST_CASE_METHOD(support::LoopFixture, "a bandwidth is for the calls under way, 
   in_thread([&] {
     auto [socket, peer] = connected_pair(*loop);
     Socket& limited = socket;
+    RawSocket& reader = peer;
     const std::string data = support::pattern(16 << 20);
     Thread sending = loop->spawn([&] { return limited.send(data, long_time); }).value();
     std::string buffer(200, ' ');
@@ -74,7 +75,7 @@ TEST_CASE_METHOD(support::LoopFixture, "a bandwidth is for the calls under way, 
     peer.send(std::string(200, 'x'));
     REQUIRE(receiving.join().value().count == 100);
     REQUIRE(support::eventually([&] {
-      support::arrived(peer, 1 << 20);
+      support::arrived(reader, 1 << 20);
       return tokens->available() == 0 && sending.info().wait_reason.starts_with("bandwidth");
     }));
     sending.request_stop();
