@@ -364,7 +364,8 @@ TEST_CASE_METHOD(OffloadFixture,
       const WorkerPool gone{};
     });
     REQUIRE(ended.output == "named\nnamed\nnone\n");
-    REQUIRE(ended.status == 0);
+    // To Valgrind, what the parent's workers have on their stacks is lost in the child.
+    REQUIRE((ended.status == 0 || support::running_on_valgrind()));
     REQUIRE(offload(
                 workers, [] { return 1; }, long_time)
                 .value() == 1);

@@ -213,7 +213,7 @@ TEST_CASE_METHOD(support::LoopFixture, "a shielded scope is for cleaning up") {
               Scope outer{1ms};
               REQUIRE(sleep_long() == std::errc::operation_canceled);
               {
-                Scope cleaning_up{20ms, Scope::Shielded{}};
+                Scope cleaning_up{100ms, Scope::Shielded{}};
                 REQUIRE(cleaning_up.spawn([] { return this_thread::sleep_for(1ms); }));
                 REQUIRE(!this_thread::sleep_for(1ms));
                 REQUIRE(!cleaning_up.wait());
