@@ -33,7 +33,7 @@ struct PooledSocket final : tagEVSOCKET {
   PoolGuard guard;
 };
 
-timeval to_timeval(Timeout timeout) noexcept {
+timeval time_left(Timeout timeout) noexcept {
   if (!timeout.may_wait()) return EVTIMEOUT_NOW;
   const evcoro::TimePoint deadline = timeout.deadline();
   if (deadline == evcoro::never) return EVTIMEOUT_NEVER;
@@ -43,7 +43,7 @@ timeval to_timeval(Timeout timeout) noexcept {
 ConnectionPool::Factory to_factory(const EVCONNECTIONPOOL_OPTIONS& options) {
   return [make = options.factory, ctx = options.ctx](Timeout timeout) -> Result<Socket> {
     errno = 0;
-    EVSOCKET* const made = make(EVTHREAD_current(), to_timeval(timeout), ctx);
+    EVSOCKET* const made = make(EVTHREAD_current(), time_left(timeout), ctx);
     if (made == nullptr) return evcoro::detail::system_error(errno == 0 ? EIO : errno);
     Socket socket = std::move(made->socket);
     made->dispose();
