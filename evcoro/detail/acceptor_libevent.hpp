@@ -16,7 +16,6 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include <deque>
 #include <memory>
 
 #include <corothread/timer_wheel.hpp>
@@ -86,7 +85,7 @@ class AcceptorCore final : public LoopClient,
   void serve(const Pending& pending) noexcept;
   void start(const Pending& pending, Clients::Slot& slot) noexcept;
   void end_turn(Clients::Slot& slot) noexcept;
-  void serve_later(const Pending& pending) noexcept;
+  void serve_later(PendingQueue next) noexcept;
   void set_bandwidth(SocketState& state) const;
   bool ask_factory(Accepted& accepted);
   bool start_thread(Accepted& accepted, Socket socket, Clients::Slot& slot);
@@ -106,7 +105,7 @@ class AcceptorCore final : public LoopClient,
   void take_backlog() noexcept;
   void drop_pending() noexcept;
   void drop(const Pending& pending) noexcept;
-  void connection_ended(const Pending& next) noexcept;
+  void connection_ended(PendingQueue next) noexcept;
   void wake_drainer() noexcept;
   std::size_t waiting_in_kernel() const noexcept;
   std::size_t most_waiting() const noexcept;
@@ -127,7 +126,7 @@ class AcceptorCore final : public LoopClient,
   std::size_t promised_ = 0;   // by the pool: the reserve
   std::size_t set_aside_ = 0;  // of these, not taken
   Clients clients_;
-  std::deque<Pending> pending_;          // while it drains, and who was held
+  PendingQueue pending_;                 // while it drains, and who was held
   corothread::Task* drainer_ = nullptr;  // parked in drain()
   TcpAcceptor::Counters counters_;
 };

@@ -6,7 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <utility>
 
@@ -19,6 +19,9 @@ struct Pending {
   int descriptor = -1;
   Address peer;
 };
+
+// A list: its nodes go from one queue to another, which needs no memory.
+using PendingQueue = std::list<Pending>;
 
 class Clients {
  public:
@@ -36,9 +39,8 @@ class Clients {
     Slot& operator=(Slot&&) = delete;
     ~Slot() { static_cast<void>(leave()); }
 
-    // leave() ends it; if a connection of the same address was held, that is returned (else one
-    // whose descriptor is -1).
-    Pending leave() noexcept;
+    // leave() ends it, and returns a connection of the same address that was held, if there is one.
+    PendingQueue leave() noexcept;
 
    private:
     friend class Clients;
@@ -55,19 +57,18 @@ class Clients {
   bool hold(const Pending& pending);
   std::size_t held() const noexcept { return held_; }
 
-  // take_held() returns one of those that are held, for the end.
-  Pending take_held() noexcept;
+  // take_held() returns all that are held, for the end.
+  PendingQueue take_held() noexcept;
 
  private:
   using Key = std::array<std::uint8_t, 16>;
   struct Client {
     std::size_t active = 0;
-    std::deque<Pending> held;
+    PendingQueue held;
   };
   using Table = std::map<Key, Client>;  // a tree: clients choose their addresses
 
   bool to_key(const Address& peer, Key& key) const noexcept;
-  Pending pop(Client& client) noexcept;
 
   const std::size_t most_;
   const int prefix_;

@@ -48,29 +48,25 @@ bool Clients::hold(const Pending& pending) {
   return true;
 }
 
-Pending Clients::pop(Client& client) noexcept {
-  if (client.held.empty()) return {};
-  const Pending pending = client.held.front();
-  client.held.pop_front();
-  --held_;
-  return pending;
-}
-
-Pending Clients::Slot::leave() noexcept {
-  if (clients_ == nullptr) return {};
+PendingQueue Clients::Slot::leave() noexcept {
+  PendingQueue next;
+  if (clients_ == nullptr) return next;
   Clients& clients = *std::exchange(clients_, nullptr);
   const auto found = clients.table_.find(key_);
   Client& client = found->second;
-  const Pending next = clients.pop(client);
+  if (!client.held.empty()) {
+    next.splice(next.end(), client.held, client.held.begin());
+    --clients.held_;
+  }
   if (--client.active == 0 && client.held.empty()) clients.table_.erase(found);
   return next;
 }
 
-Pending Clients::take_held() noexcept {
-  for (auto& [key, client] : table_) {
-    if (!client.held.empty()) return pop(client);
-  }
-  return {};
+PendingQueue Clients::take_held() noexcept {
+  PendingQueue all;
+  for (auto& [key, client] : table_) all.splice(all.end(), client.held);
+  held_ = 0;
+  return all;
 }
 
 }  // namespace evcoro::detail
