@@ -1,5 +1,6 @@
 #include <evcoro/loop.hpp>
 
+#include <memory>
 #include <utility>
 
 #include <evcoro/detail/loop_libevent.hpp>
@@ -68,7 +69,8 @@ std::vector<ThreadInfo> Loop::threads() const { return core_->threads(); }
 std::size_t Loop::thread_count() const noexcept { return scheduler_->live_tasks(); }
 
 void Loop::set_exception_handler(ExceptionHandler handler) {
-  core_->exception_handler = std::move(handler);
+  core_->exception_handler =
+      handler ? std::make_shared<const ExceptionHandler>(std::move(handler)) : nullptr;
 }
 
 std::error_code Loop::set_event_priority(int priority) noexcept {

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -136,12 +137,9 @@ std::vector<ThreadInfo> LoopCore::threads(const corothread::Task* except) const 
   return result;
 }
 
-void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) noexcept try {
-  if (exception_handler) {
-    const Loop::ExceptionHandler handler = exception_handler;  // which may set another
-    handler(thread, std::move(exception));
-    return;
-  }
+namespace {
+
+void report_as_text(const ThreadInfo& thread, const std::exception_ptr& exception) {
   std::string what = "an exception that is no std::exception";
   try {
     std::rethrow_exception(exception);
@@ -155,8 +153,33 @@ void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) no
           thread.spawned_at + ",";
   }
   stacks::report("evcoro: " + who + " ended with an exception: " + what + "\n");
-} catch (...) {
-  stacks::misuse("a loop's exception handler threw; it must not");
+}
+
+}  // namespace
+
+void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) noexcept {
+  if (const auto handler = exception_handler) try {  // which may set another
+      return (*handler)(thread, std::move(exception));
+    } catch (...) {
+      stacks::misuse("a loop's exception handler threw; it must not");
+    }
+  try {
+    report_as_text(thread, exception);
+  } catch (const std::bad_alloc&) {
+    stacks::ReportLine{} << "evcoro: thread '" << thread.name << "' (id " << thread.id
+                         << ") ended with an exception, and there is no memory to say which\n"
+                         << stacks::ReportLine::send;
+  }
+}
+
+void LoopCore::report(const ThreadTask& thread, std::exception_ptr exception) noexcept {
+  ThreadInfo info;
+  try {
+    info = thread.describe();
+  } catch (const std::bad_alloc&) {
+    info.id = thread.identity().id();
+  }
+  report(info, std::move(exception));
 }
 
 }  // namespace evcoro::detail

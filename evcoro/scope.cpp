@@ -108,10 +108,12 @@ void Scope::fail(std::exception_ptr exception, std::error_code error) noexcept {
 
 void Scope::report_failure() noexcept {
   std::exception_ptr exception = std::exchange(exception_, nullptr);
-  if (error_) {
-    exception = std::make_exception_ptr(std::system_error(std::exchange(error_, {}), "Scope"));
-  }
-  if (exception != nullptr) owner_.core().report(owner_.describe(), std::move(exception));
+  if (const std::error_code error = std::exchange(error_, {})) try {
+      throw std::system_error(error, "Scope");
+    } catch (...) {  // or std::bad_alloc, which then is what there is to say
+      exception = std::current_exception();
+    }
+  if (exception != nullptr) owner_.core().report(owner_, std::move(exception));
 }
 
 // --- cancellation ---

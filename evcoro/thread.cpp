@@ -112,7 +112,7 @@ void ThreadTask::report_failure() noexcept {
         "evcoro: a thread ended with an exception, and so did its loop before anyone joined\n");
     return;
   }
-  core_.report(describe(), failure());
+  core_.report(*this, failure());
 }
 
 // The scope takes what a detached thread's failure would be reported for.

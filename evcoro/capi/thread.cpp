@@ -36,7 +36,7 @@ StackPool* to_spawn_options(const EVTHREAD_OPTIONS* options, StackPool& default_
 
 void report_as_caught() {
   ThreadTask& self = *detail::current_thread();
-  self.core().report(self.describe(), std::current_exception());
+  self.core().report(self, std::current_exception());
 }
 
 // What leaves the function is reported here: nobody in C could take it.

@@ -119,10 +119,13 @@ class LoopCore final : public corothread::LoopController {
   bool drive_until_ended(const corothread::Task& task);
 
   std::vector<ThreadInfo> threads(const corothread::Task* except = nullptr) const;
+  // report() hands an exception that nobody takes to the handler, or else to the sink of reports.
+  // Without memory for the rest it says of a thread its number.
+  void report(const ThreadTask& thread, std::exception_ptr exception) noexcept;
   void report(const ThreadInfo& thread, std::exception_ptr exception) noexcept;
   void wake_end_waiters() noexcept;
 
-  Loop::ExceptionHandler exception_handler;
+  std::shared_ptr<const Loop::ExceptionHandler> exception_handler;
   Bandwidth bandwidth;          // of all sockets together
   tagEVLOOP* c_face = nullptr;  // what it is in C, see evcoro/evthread.h
   int callbacks = 0;            // functions of the application that are being run outside a thread

@@ -1,11 +1,14 @@
 // What becomes of exceptions that nobody joins for.
+#include <algorithm>
 #include <csignal>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include <evcoro/scope.hpp>
 #include <stacks/report.hpp>
 #include <support/contains.hpp>
+#include <support/failing_new.hpp>
 #include <support/loop_fixture.hpp>
 
 using namespace evcoro;
@@ -112,6 +115,42 @@ TEST_CASE("a handler that throws is a misuse") {
   });
   REQUIRE(ended.signal == SIGABRT);
   REQUIRE_THAT(ended.output, support::contains("a loop's exception handler threw"));
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "without memory, exceptions are reported all the same") {
+  const Sink sink;
+  const std::string long_name(40, 'x');  // it would have to be copied
+  const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+    reported.clear();
+    spawn([] { throw std::runtime_error("the disk is full"); }, {.name = long_name});
+    spawn([] {
+      Scope scope;
+      (void)scope.spawn([] { return std::make_error_code(std::errc::io_error); });
+    });
+    (void)failing.run([&] { loop->run(); });
+    loop->run();
+    const auto count = std::count(reported.begin(), reported.end(), '\n');
+    REQUIRE(count == 2);
+    REQUIRE_THAT(reported, support::contains("ended with an exception"));
+  });
+  REQUIRE(failed > 1);
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "without memory, the handler is called all the same") {
+  std::vector<std::uint64_t> handled;
+  handled.reserve(8);
+  loop->set_exception_handler(
+      [&](const ThreadInfo& thread, std::exception_ptr) { handled.push_back(thread.id); });
+  const int failed = support::fail_each_new([&](support::FailingNew& failing) {
+    handled.clear();
+    const Thread thread = loop->spawn([] { throw 1; }).value();
+    Thread other = loop->spawn([] { throw 1; }).value();
+    const std::uint64_t id = other.info().id;
+    other.detach();
+    (void)failing.run([&] { loop->run(); });
+    REQUIRE(handled == std::vector{id});
+  });
+  REQUIRE(failed > 0);
 }
 
 TEST_CASE_METHOD(support::LoopFixture, "a handler may set another") {
