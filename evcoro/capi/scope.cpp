@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include <corothread/cthread_c.hpp>
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/scope.hpp>
@@ -28,6 +29,7 @@ namespace {
 
 // What leaves the function is reported here: nobody in C could take it.
 std::error_code run(EVSCOPE_PROC proc, void* user_ctx) try {
+  const evcoro::corothread::CThreadParent parent;
   const int error = proc(EVTHREAD_current(), user_ctx);
   return error == 0 ? std::error_code{} : evcoro::detail::system_error(error);
 } catch (...) {
