@@ -1,5 +1,6 @@
-// SigpipeGuard keeps SIGPIPE away from system calls that have no MSG_NOSIGNAL: write(2) to a pipe,
-// sendfile(2). It costs two system calls, and one more when there was such a signal.
+// SigpipeGuard keeps SIGPIPE away from system calls that can't be told to raise none: sendfile(2),
+// and writev(2) before Linux 6.18. It costs two system calls, and one more when there was such a
+// signal.
 #pragma once
 
 #include <csignal>

@@ -93,6 +93,7 @@ class SocketState final : public Descriptor {
   std::ptrdiff_t receive_with_inq(std::span<std::byte> buffer, Left& left) noexcept;
   std::ptrdiff_t receive_vectors(std::span<iovec> vectors, int flags) noexcept;
   std::ptrdiff_t send_vectors(std::span<iovec> vectors, int flags) noexcept;
+  std::ptrdiff_t write_quietly(std::span<const iovec> vectors, int flags) noexcept;
   std::error_code wait(Direction direction, Patience& patience, const char* what) noexcept;
   std::error_code take(Allowance& allowance, std::size_t most, Patience& patience) noexcept;
   TimePoint idle_deadline() const noexcept {
@@ -106,6 +107,7 @@ class SocketState final : public Descriptor {
 
   const bool is_tcp_;
   const bool is_socket_;      // else it has no flags, and raises SIGPIPE
+  bool can_be_quiet_ = true;  // as far as is known, it has RWF_NOSIGNAL
   bool emptied_ = false;      // the last recv left nothing; nothing has been heard since
   bool just_filled_ = false;  // the last recv filled its buffer
   bool knows_inq_ = false;    // TCP_INQ is on

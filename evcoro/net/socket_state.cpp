@@ -22,6 +22,8 @@ constexpr std::size_t most_of_a_file = 1 << 20;
 // any.
 constexpr int harmless_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL | MSG_MORE;
 
+constexpr int no_signal = 0x100;  // RWF_NOSIGNAL, which Debian's headers don't have yet
+
 bool refuses(int flags) noexcept {
   if ((flags & ~harmless_flags) == 0) return false;
   errno = ENOTSOCK;
@@ -229,9 +231,8 @@ IoResult SocketState::send(std::span<const std::byte> data, Timeout timeout, int
     const auto rest = data.subspan(sent, most);
     if (is_socket_) [[likely]]
       return ::send(number(), rest.data(), rest.size(), flags | MSG_NOSIGNAL);
-    if (refuses(flags)) return -1;
-    const SigpipeGuard guard;
-    return ::write(number(), rest.data(), rest.size());
+    const iovec whole{const_cast<std::byte*>(rest.data()), rest.size()};
+    return write_quietly({&whole, 1}, flags);
   };
   return send_all(data.size(), attempt, patience);
 }
@@ -304,9 +305,20 @@ std::ptrdiff_t SocketState::send_vectors(std::span<iovec> vectors, int flags) no
     const msghdr message = message_of(vectors);
     return ::sendmsg(number(), &message, flags | MSG_NOSIGNAL);
   }
+  return write_quietly(vectors, flags);
+}
+
+// Without SIGPIPE: since Linux 6.18 pwritev2(2) can be told so.
+std::ptrdiff_t SocketState::write_quietly(std::span<const iovec> vectors, int flags) noexcept {
   if (refuses(flags)) return -1;
+  const int count = static_cast<int>(vectors.size());
+  if (can_be_quiet_) {
+    const ssize_t written = ::pwritev2(number(), vectors.data(), count, -1, no_signal);
+    if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return written;
+    can_be_quiet_ = false;
+  }
   const SigpipeGuard guard;
-  return ::writev(number(), vectors.data(), static_cast<int>(vectors.size()));
+  return ::writev(number(), vectors.data(), count);
 }
 
 IoResult SocketState::receive(std::span<const std::span<std::byte>> buffers, Timeout timeout,

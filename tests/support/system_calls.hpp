@@ -37,6 +37,7 @@ struct SystemCalls {
   Call connect;     // what fails goes on all the same
   Call receive;     // recv, recvfrom, recvmsg, recvmmsg
   Call send;        // send, sendto, sendmsg, sendmmsg
+  Call write;       // pwritev2
   Call set_option;  // setsockopt
   Call control;     // epoll_ctl
 };

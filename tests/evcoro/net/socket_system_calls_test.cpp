@@ -1,7 +1,10 @@
 // The system calls of a quiet ping-pong, and the definitions at which those of the library arrive.
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include <support/loop_fixture.hpp>
 #include <support/network.hpp>
@@ -66,6 +69,11 @@ int sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags) {
   return static_cast<int>(::syscall(SYS_sendmmsg, descriptor, messages, count, flags));
 }
 
+ssize_t pwritev2(int descriptor, const iovec* vectors, int count, off_t offset, int flags) {
+  if (calls.write.fails()) return -1;
+  return ::syscall(SYS_pwritev2, descriptor, vectors, count, offset, 0, flags);
+}
+
 int setsockopt(int descriptor, int level, int name, const void* value, socklen_t size) noexcept {
   if (calls.set_option.fails()) return -1;
   return static_cast<int>(::syscall(SYS_setsockopt, descriptor, level, name, value, size));
@@ -128,6 +136,22 @@ void require_edges_and_interposition(const Loop& loop) {
 }
 
 }  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture, "a kernel that can't write without SIGPIPE is asked once") {
+  support::require_interposition();
+  in_thread([&] {
+    Pipe ends = pipe().value();
+    calls.write = {.failures = 1, .error = EOPNOTSUPP};
+    for (int i = 0; i < 3; ++i) {
+      REQUIRE(ends.writer.send("ping"));
+      REQUIRE(support::receive(ends.reader).text == "ping");
+    }
+    ends.reader.close();
+    REQUIRE(ends.writer.send("ping").error == std::errc::broken_pipe);
+    REQUIRE(calls.write.count == 1);
+    REQUIRE(std::signal(SIGPIPE, SIG_DFL) == SIG_DFL);  // nobody else keeps it away
+  });
+}
 
 TEST_CASE_METHOD(support::LoopFixture, "a ping-pong costs one recv and one send") {
   require_edges_and_interposition(*loop);
