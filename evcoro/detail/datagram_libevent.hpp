@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include <evcoro/detail/descriptor_libevent.hpp>
@@ -36,16 +37,18 @@ class DatagramState final : public Descriptor {
   IoResult receive_by(Attempt&& attempt, Patience& patience) noexcept;
   template <class Attempt>
   IoResult send_by(Attempt&& attempt, Patience& patience) noexcept;
+  bool can_segment() noexcept;
   std::error_code wait_for_room(Patience& patience, RetryPause& pause) noexcept;
   void note_received(bool was_awaited) noexcept;
   void note_progress() noexcept;
 
   const bool is_unix_;
   bool is_connected_;
-  bool expects_more_ = false;  // bunches: it is worth asking again
-  int run_ = 0;                // datagrams since the last one that was awaited
-  int awaited_ = 0;            // those that were, one by one
-  int streak_ = 0;             // operations since the last wait
+  bool expects_more_ = false;        // bunches: it is worth asking again
+  std::optional<bool> can_segment_;  // once it has been asked for: runs of a batch, by UDP_SEGMENT
+  int run_ = 0;                      // datagrams since the last one that was awaited
+  int awaited_ = 0;                  // those that were, one by one
+  int streak_ = 0;                   // operations since the last wait
 };
 
 }  // namespace evcoro::detail

@@ -1,3 +1,5 @@
+#include <netinet/udp.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -10,11 +12,31 @@ namespace evcoro {
 
 using detail::AddressBuffer;
 
+namespace {
+
+constexpr std::size_t most_of_a_run = 64;        // UDP_MAX_SEGMENTS of the kernel
+constexpr std::size_t longest_datagram = 65507;  // of UDP over IPv4, and so the longest run
+
+void set_segment_size(msghdr& header, detail::SegmentSize& room, std::size_t size) noexcept {
+  header.msg_control = room.data;
+  header.msg_controllen = sizeof room.data;
+  cmsghdr& control = *CMSG_FIRSTHDR(&header);
+  control.cmsg_level = SOL_UDP;
+  control.cmsg_type = UDP_SEGMENT;
+  control.cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+  const auto value = static_cast<std::uint16_t>(size);
+  std::memcpy(CMSG_DATA(&control), &value, sizeof value);
+}
+
+}  // namespace
+
 DatagramBatch::DatagramBatch(std::size_t capacity, std::size_t datagram_size)
     : datagram_size_(datagram_size),
       used_(capacity),
       headers_(capacity),
       vectors_(capacity),
+      messages_(capacity),
+      segment_sizes_(capacity),
       addresses_(capacity),
       bytes_(capacity * datagram_size) {
   if (datagram_size != 0 && bytes_.size() / datagram_size != capacity) throw std::bad_alloc();
@@ -32,6 +54,8 @@ void DatagramBatch::swap(DatagramBatch& other) noexcept {
   std::swap(has_addresses_, other.has_addresses_);
   headers_.swap(other.headers_);
   vectors_.swap(other.vectors_);
+  messages_.swap(other.messages_);
+  segment_sizes_.swap(other.segment_sizes_);
   addresses_.swap(other.addresses_);
   bytes_.swap(other.bytes_);
 }
@@ -68,13 +92,37 @@ void DatagramBatch::settle_received(std::size_t count, bool with_addresses) noex
   used_ = count == 0 ? capacity() : count;
 }
 
-void DatagramBatch::prepare_to_send(bool with_addresses) noexcept {
-  for (std::size_t i = 0; i < size_; ++i) {
-    msghdr& header = headers_[i].msg_hdr;
-    const bool has_address = with_addresses && addresses_[i].family() != AF_UNSPEC;
-    header.msg_name = has_address ? AddressBuffer{addresses_[i]}.data() : nullptr;
-    header.msg_namelen = has_address ? addresses_[i].size() : 0;
+// How many go together with the first.
+std::size_t DatagramBatch::run_length(std::size_t first, bool with_addresses) const noexcept {
+  const std::size_t size = vectors_[first].iov_len;
+  const std::size_t most = std::min(size_ - first, most_of_a_run);
+  std::size_t length = 1;
+  for (std::size_t total = size; length < most && vectors_[first + length - 1].iov_len == size;
+       ++length) {
+    const std::size_t next = vectors_[first + length].iov_len;
+    total += next;
+    if (next == 0 || next > size || total > longest_datagram) break;
+    if (with_addresses && addresses_[first + length] != addresses_[first]) break;
   }
+  return length;
+}
+
+std::span<mmsghdr> DatagramBatch::prepare_to_send(std::size_t first, bool with_addresses,
+                                                  bool may_join) noexcept {
+  std::size_t count = 0;
+  for (std::size_t length; first < size_; first += length, ++count) {
+    length = may_join ? run_length(first, with_addresses) : 1;
+    msghdr& header = messages_[count].msg_hdr;
+    header = {};
+    header.msg_iov = &vectors_[first];
+    header.msg_iovlen = length;
+    if (with_addresses && addresses_[first].family() != AF_UNSPEC) {
+      header.msg_name = AddressBuffer{addresses_[first]}.data();
+      header.msg_namelen = addresses_[first].size();
+    }
+    if (length > 1) set_segment_size(header, segment_sizes_[count], vectors_[first].iov_len);
+  }
+  return {messages_.data(), count};
 }
 
 }  // namespace evcoro

@@ -27,6 +27,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -46,7 +47,12 @@ class Loop;
 
 namespace detail {
 class DatagramState;
-}
+
+// SegmentSize is room for the control message of that name.
+struct SegmentSize {
+  alignas(cmsghdr) std::byte data[CMSG_SPACE(sizeof(std::uint16_t))];
+};
+}  // namespace detail
 
 // DatagramResult is what came of a datagram.
 struct [[nodiscard]] DatagramResult {
@@ -110,7 +116,9 @@ class EVCORO_API DatagramBatch {
 
   void prepare_to_receive(bool with_addresses) noexcept;
   void settle_received(std::size_t count, bool with_addresses) noexcept;
-  void prepare_to_send(bool with_addresses) noexcept;
+  std::span<mmsghdr> prepare_to_send(std::size_t first, bool with_addresses,
+                                     bool may_join) noexcept;
+  std::size_t run_length(std::size_t first, bool with_addresses) const noexcept;
 
   std::size_t datagram_size_ = 0;
   std::size_t size_ = 0;
@@ -118,6 +126,8 @@ class EVCORO_API DatagramBatch {
   bool has_addresses_ = false;
   std::vector<mmsghdr> headers_;
   std::vector<iovec> vectors_;
+  std::vector<mmsghdr> messages_;  // to send: runs of datagrams, each with its control data
+  std::vector<detail::SegmentSize> segment_sizes_;
   std::vector<Address> addresses_;
   std::vector<std::byte> bytes_;
 };
@@ -182,7 +192,10 @@ class EVCORO_API DatagramSocket : public SocketOptions<DatagramSocket> {
   IoResult recv_batch(DatagramBatch& batch, Timeout timeout = {}) noexcept;
 
   // send_batch() sends those of the batch from first on. The count is how many were sent: with an
-  // error, batch[first + count] was not. The batch stays as it is. See sendmmsg(2).
+  // error, batch[first + count] was not. The batch stays as it is. See sendmmsg(2). Datagrams that
+  // follow each other, of one size (but for a shorter last one) and for one address, are handed to
+  // the kernel together, up to 64 of them, where it can: a fraction of the cost. See udp(7),
+  // UDP_SEGMENT.
   IoResult send_batch(DatagramBatch& batch, Timeout timeout = {}, std::size_t first = 0) noexcept;
 
   // join() makes the socket receive what is sent to a multicast group, on an interface, which by

@@ -1,3 +1,4 @@
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,12 @@ namespace {
 
 // After so many datagrams that came one by one, it is asked whether they come in bunches now.
 constexpr int probe_interval = 16;
+
+// It is no checksum in hardware, a size beyond the MTU, or SO_NO_CHECK: one by one they may go.
+bool may_be_of_a_run(std::error_code error) noexcept {
+  return error == std::errc::io_error || error == std::errc::invalid_argument ||
+         error == std::errc::message_size;
+}
 
 bool is_writable(int descriptor) noexcept {
   pollfd poll{.fd = descriptor, .events = POLLOUT, .revents = 0};
@@ -146,19 +153,34 @@ IoResult DatagramState::send(DatagramBatch& batch, std::size_t first, Timeout ti
   if (const auto error = admit(Direction::write)) return {0, error};
   const Hold hold{*this};
   Patience patience{timeout};
-  batch.prepare_to_send(!is_connected_);
+  bool may_join = can_segment();
   IoResult total;
-  while (first + total.count < batch.size() && !total.error) {
-    const std::size_t next = first + total.count;
+  while (first + total.count < batch.size()) {
+    const std::span<mmsghdr> messages =
+        batch.prepare_to_send(first + total.count, !is_connected_, may_join);
     const auto attempt = [&] {
-      return ::sendmmsg(number(), batch.headers_.data() + next,
-                        static_cast<unsigned>(batch.size() - next), MSG_NOSIGNAL);
+      return ::sendmmsg(number(), messages.data(), static_cast<unsigned>(messages.size()),
+                        MSG_NOSIGNAL);
     };
     const IoResult some = send_by(attempt, patience);
-    total.count += some.count;
-    total.error = some.error;
+    for (const mmsghdr& each : messages.first(some.count)) total.count += each.msg_hdr.msg_iovlen;
+    if (!some.error) continue;
+    if (!may_join || !may_be_of_a_run(some.error)) return {total.count, some.error};
+    may_join = false;
+    if (some.error == std::errc::io_error) can_segment_ = false;  // nor can it later
   }
   return total;
+}
+
+// A socket that isn't one of UDP, or an old kernel, would take the control message for nothing, and
+// the run for one datagram.
+bool DatagramState::can_segment() noexcept {
+  if (!can_segment_) {
+    int size = 0;
+    socklen_t length = sizeof size;
+    can_segment_ = ::getsockopt(number(), SOL_UDP, UDP_SEGMENT, &size, &length) == 0;
+  }
+  return *can_segment_;
 }
 
 }  // namespace evcoro::detail

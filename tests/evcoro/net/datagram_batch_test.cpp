@@ -6,6 +6,7 @@
 #include <support/every_park.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/network.hpp>
+#include <support/own_network.hpp>
 #include <support/system_calls.hpp>
 
 using namespace evcoro;
@@ -196,6 +197,101 @@ TEST_CASE_METHOD(support::LoopFixture, "a batch costs one system call, and signa
     REQUIRE(server.recv_batch(batch, long_time).count == 64);
     REQUIRE(calls.send.count == 2);
     REQUIRE(calls.receive.count == 2);
+  });
+}
+
+namespace {
+
+// What arrives one by one at a socket.
+Texts arrived(DatagramSocket& socket, std::size_t count) {
+  Texts result;
+  std::string buffer(70'000, '\0');
+  while (result.size() < count) {
+    const auto in = socket.recv(std::as_writable_bytes(std::span{buffer}), long_time);
+    REQUIRE(!in.error);
+    result.push_back(buffer.substr(0, in.count));
+  }
+  const auto more = socket.recv(std::as_writable_bytes(std::span{buffer}), no_wait);
+  REQUIRE(more.error == std::errc::timed_out);
+  return result;
+}
+
+Texts of_sizes(std::initializer_list<std::size_t> sizes) {
+  Texts result;
+  for (const std::size_t size : sizes) {
+    result.emplace_back(size, static_cast<char>('a' + result.size() % 26));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(support::LoopFixture, "however a batch goes to the kernel, it arrives as it was") {
+  const Texts sent =
+      GENERATE(of_sizes({5, 5, 5}), of_sizes({5, 5, 3, 5, 5}), of_sizes({5, 5, 6, 6, 2, 1}),
+               of_sizes({0, 0, 5, 0, 5, 5, 0}), of_sizes({30'000, 30'000, 30'000}),
+               of_sizes({40'000, 40'000, 1}), Texts(100, "x"));
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = bound();
+    REQUIRE(!client.set_option(option::send_buffer, 1 << 20));
+    DatagramBatch batch{100, 40'000};
+    for (const std::string& each : sent) REQUIRE(batch.add(each, server.local_address()));
+    const IoResult out = client.send_batch(batch);
+    REQUIRE(out);
+    REQUIRE(out.count == sent.size());
+    REQUIRE(arrived(server, sent.size()) == sent);
+    REQUIRE(!client.connect(server.local_address()));
+    REQUIRE(client.send_batch(batch, {}, 1).count == sent.size() - 1);
+    REQUIRE(arrived(server, sent.size() - 1) == Texts(sent.begin() + 1, sent.end()));
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a batch for several is sent to each what is for him") {
+  in_thread([&] {
+    DatagramSocket one = bound();
+    DatagramSocket two = bound();
+    DatagramSocket client = bound();
+    DatagramBatch batch{16, 10};
+    for (const char* each : {"1a", "1b", "2a", "2b", "1c", "2c"}) {
+      REQUIRE(batch.add(each, (each[0] == '1' ? one : two).local_address()));
+    }
+    REQUIRE(client.send_batch(batch).count == 6);
+    REQUIRE(arrived(one, 3) == Texts{"1a", "1b", "1c"});
+    REQUIRE(arrived(two, 3) == Texts{"2a", "2b", "2c"});
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "datagrams that can't be sent together go one by one") {
+  support::require_interposition();
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = bound();
+    DatagramBatch batch{3, 10};
+    for (const char* each : {"one", "two", "6"}) REQUIRE(batch.add(each, server.local_address()));
+    for (const int error : {EINVAL, EMSGSIZE, EIO, EIO}) {
+      calls.send = {.failures = 1, .error = error};
+      const IoResult out = client.send_batch(batch);
+      const bool is_known = error == EIO && calls.send.count == 1;  // from the last time
+      REQUIRE(out.count == (is_known ? 0 : 3));
+      REQUIRE((out.error == std::errc::io_error) == is_known);
+      if (!is_known) REQUIRE(arrived(server, 3) == Texts{"one", "two", "6"});
+    }
+    calls.send = {.failures = 1, .error = ECONNREFUSED};
+    REQUIRE(client.send_batch(batch).error == std::errc::connection_refused);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "datagrams beyond the MTU go together as well as alone") {
+  const support::OwnNetwork network;
+  in_thread([&] {
+    DatagramSocket server = bound();
+    DatagramSocket client = bound();
+    const Texts sent(3, std::string(2000, 'x'));
+    DatagramBatch batch{3, 2000};
+    for (const std::string& each : sent) REQUIRE(batch.add(each, server.local_address()));
+    REQUIRE(client.send_batch(batch).count == 3);
+    REQUIRE(arrived(server, 3) == sent);
   });
 }
 
