@@ -15,16 +15,7 @@
 #include <cstdint>
 #include <vector>
 
-// die() says what failed and why, and ends the client.
-[[noreturn]] void die(const char* what);
-
-inline int check(int result, const char* what) {
-  if (result < 0) die(what);
-  return result;
-}
-
-// nanoseconds() reads a clock.
-long long nanoseconds(int clock);
+#include "tests/bench/load_client.hpp"
 
 struct Connection {
   // Progress is which message is under way and how much of it has passed.

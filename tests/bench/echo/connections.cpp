@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 
 #include "tests/bench/echo/client.hpp"
 
@@ -50,17 +49,6 @@ void bind_to_source(int fd, std::size_t connection) {
 }
 
 }  // namespace
-
-void die(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
-
-long long nanoseconds(int clock) {
-  timespec now;
-  check(clock_gettime(clock, &now), "clock_gettime");
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
 
 Connections::Connections(std::uint16_t port, std::size_t count, std::size_t size)
     : epoll_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),

@@ -1,7 +1,9 @@
 // What it costs to wait for foreign descriptors: bytes that go to and fro over pairs of pipes. Each
 // end waits until its pipe is readable, reads the byte and writes it to the other: threads with an
-// IoEvent, against a loop around epoll_wait(2), level-triggered both. One item is one hop.
+// IoEvent, against a loop around epoll_wait(2), and libevent's callbacks, which are below the
+// former; level-triggered all. One item is one hop.
 #include <benchmark/benchmark.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -104,6 +106,42 @@ void epoll_pipes(benchmark::State& state) {
   report(state, pairs);
 }
 BENCHMARK(epoll_pipes)->Name("pipe/epoll")->Arg(1)->Arg(50);
+
+struct Callbacks {
+  event_base* base = event_base_new();
+  std::size_t busy = 0;
+};
+
+void libevent_pipes(benchmark::State& state) {
+  Pairs pairs{static_cast<int>(state.range(0))};
+  Callbacks callbacks;
+  struct Watched {
+    End* end;
+    Callbacks* all;
+    event* registration;
+  };
+  std::deque<Watched> watched;
+  const auto on_readable = [](evutil_socket_t, short, void* it) {
+    const auto& self = *static_cast<Watched*>(it);
+    if (self.end->pass_on() || --self.all->busy > 0) return;
+    event_base_loopbreak(self.all->base);
+  };
+  for (End& end : pairs.ends) {
+    Watched& added = watched.emplace_back(Watched{&end, &callbacks, nullptr});
+    added.registration =
+        event_new(callbacks.base, end.from, EV_READ | EV_PERSIST, on_readable, &added);
+    event_add(added.registration, nullptr);
+  }
+  for (auto _ : state) {
+    pairs.start();
+    callbacks.busy = pairs.ends.size();
+    event_base_dispatch(callbacks.base);
+  }
+  for (const Watched& each : watched) event_free(each.registration);
+  event_base_free(callbacks.base);
+  report(state, pairs);
+}
+BENCHMARK(libevent_pipes)->Name("pipe/libevent")->Arg(1)->Arg(50);
 
 void evcoro_pipes(benchmark::State& state) {
   Pairs pairs{static_cast<int>(state.range(0))};
