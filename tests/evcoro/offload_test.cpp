@@ -330,9 +330,15 @@ TEST_CASE_METHOD(support::LoopFixture,
     Thread waiting =
         loop->spawn([&] { return offload(*workers, [&] { ran = true; }).error(); }).value();
     REQUIRE(support::until_parked(waiting));
-    std::thread opener{[&] { gate.open(); }};
+    // What waits is refused before what runs is waited for.
+    bool was_refused = false;
+    std::thread opener{[&gate, &was_refused, pool = workers.get()] {
+      was_refused = soon([&] { return pool->counters().waiting == 0; });
+      gate.open();
+    }};
     workers.reset();
     opener.join();
+    REQUIRE(was_refused);
     REQUIRE(running.join().value().value() == 7);
     REQUIRE(waiting.join().value() == std::errc::operation_canceled);
     REQUIRE(!ran);

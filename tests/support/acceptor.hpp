@@ -13,7 +13,7 @@
 
 namespace support {
 
-inline evcoro::Address loopback() { return evcoro::Address::loopback(AF_INET, 0); }
+inline evcoro::Address loopback() { return own_address(); }
 
 // echo() serves a connection until the client ends it.
 inline void echo(evcoro::Socket& socket) {

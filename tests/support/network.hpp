@@ -28,6 +28,7 @@
 #include <system_error>
 #include <utility>
 
+#include <support/own_loopback.h>
 #include <evcoro/loop.hpp>
 #include <evcoro/net/address.hpp>
 #include <evcoro/net/socket.hpp>
@@ -139,6 +140,24 @@ class RawSocket {
   int descriptor_ = -1;
 };
 
+// own_address() is where no other test listens; see own_loopback.h.
+inline evcoro::Address own_address(std::uint16_t port = 0) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(::own_loopback());
+  return {reinterpret_cast<const sockaddr*>(&address), sizeof address};
+}
+
+// local_address() is what getsockname(2) says.
+inline evcoro::Address local_address(const RawSocket& socket) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* const address = reinterpret_cast<sockaddr*>(&storage);
+  if (::getsockname(socket.get(), address, &size) != 0) throw_errno("getsockname");
+  return {address, size};
+}
+
 // Listener is a plain listening socket on a loopback address; port 0 is any.
 class Listener {
  public:
@@ -150,13 +169,7 @@ class Listener {
     if (::listen(socket_.get(), backlog) != 0) throw_errno("listen");
   }
 
-  evcoro::Address address() const {
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-    auto* const address = reinterpret_cast<sockaddr*>(&storage);
-    if (::getsockname(socket_.get(), address, &size) != 0) throw_errno("getsockname");
-    return {address, size};
-  }
+  evcoro::Address address() const { return local_address(socket_); }
 
   RawSocket accept() const {
     return RawSocket{::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};

@@ -29,8 +29,9 @@ class OwnNetwork {
     if (::unshare(CLONE_NEWNET) != 0) skip("no network namespace of its own: it takes root");
     require("ip link set dev lo mtu 1500 gso_max_size 1500 up");
     require(
-        "ip route replace table local local 127.0.0.1 dev lo src 127.0.0.1 proto kernel scope "
+        "ip route replace table local local 127.0.0.0/8 dev lo src 127.0.0.1 proto kernel scope "
         "host rto_min 5ms");
+    require("ip route delete table local local 127.0.0.1 dev lo");  // which has its own
   }
 
   // add_address() gives the machine another address, such as "2001:db8::1".

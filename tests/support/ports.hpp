@@ -1,4 +1,5 @@
-// Several addresses of this machine with one port: what a name that has several addresses needs.
+// Ports that nobody listens on; and several addresses of this machine with one port: what a name
+// that has several addresses needs.
 //
 //   support::OnePort port;                        // 127.0.0.1 accepts
 //   port.black_hole("127.0.0.2");                 // connecting takes for ever
@@ -13,6 +14,18 @@
 #include <support/network.hpp>
 
 namespace support {
+
+// ClosedPort is a port that nobody listens on, and nobody can meanwhile.
+class ClosedPort {
+ public:
+  explicit ClosedPort(const evcoro::Address& address = own_address()) {
+    if (::bind(socket_.get(), address.data(), address.size()) != 0) throw_errno("bind");
+  }
+  evcoro::Address address() const { return local_address(socket_); }
+
+ private:
+  RawSocket socket_ = RawSocket::open(AF_INET);
+};
 
 class OnePort {
  public:

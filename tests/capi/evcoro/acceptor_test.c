@@ -24,14 +24,6 @@ static int echo_factory(int fd, EVTHREAD_PROC* proc, void** ctx) {
   return 0;
 }
 
-static SOCKADDR loopback(void) {
-  IPADDRESS address;
-  SOCKADDR result;
-  REQUIRE_C(IPADDRESS_loopback(&address, AF_INET) == 0);
-  REQUIRE_C(SOCKADDR_init(&result, &address, 0) == 0);
-  return result;
-}
-
 // Service is an acceptor, and the test's clients.
 typedef struct Service {
   Fixture f;
@@ -100,7 +92,7 @@ static void be_echoed(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
 TEST_CASE_C(accepts, "an acceptor runs each connection in a thread of its own") {
   Service service = {.served = 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service,
                EVTCPACCEPTOR_init_ex(service.f.loop, &address, 30, echo_factory, 8192, 8192));
   run_client(&service, be_echoed);
@@ -123,7 +115,7 @@ static int counting_factory(int fd, EVTHREAD_PROC* proc, void** ctx, void* facto
 TEST_CASE_C(factory_context, "a factory can have a context of its own") {
   Service service = {.served = 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service, EVTCPACCEPTOR_init_ctx(service.f.loop, &address, 30, counting_factory, -1,
                                                 -1, &service));
   run_client(&service, be_echoed);
@@ -143,7 +135,7 @@ static void be_turned_away(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
 TEST_CASE_C(factory_refuses, "a factory that returns non-zero closes the connection") {
   Service service = {.verdict = 1};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service, EVTCPACCEPTOR_init_ctx(service.f.loop, &address, 30, counting_factory, -1,
                                                 -1, &service));
   run_client(&service, be_turned_away);
@@ -160,7 +152,7 @@ static int no_proc_factory(int fd, EVTHREAD_PROC* proc, void** ctx) {
 TEST_CASE_C(factory_without_proc, "a factory that stores no function closes the connection") {
   Service service = {.served = 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service,
                EVTCPACCEPTOR_init_ex(service.f.loop, &address, 30, no_proc_factory, -1, -1));
   run_client(&service, be_turned_away);
@@ -199,7 +191,7 @@ static void connect_in_vain(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
 TEST_CASE_C(context_discarded, "a context for which there is no thread after all is handed back") {
   Service service = {.served = 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   EVTCPACCEPTOR_OPTIONS options;
   REQUIRE_C(EVTCPACCEPTOR_OPTIONS_init(&options) == 0);
   options.address = &address;
@@ -218,7 +210,7 @@ TEST_CASE_C(context_discarded, "a context for which there is no thread after all
 TEST_CASE_C(context_without_proc, "so is one that comes without a function") {
   Service service = {.served = 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   EVTCPACCEPTOR_OPTIONS options = {.address = &address};  // zero is as good as the default
   options.factory = undecided_factory;
   options.factory_ctx = &service;
@@ -251,7 +243,7 @@ static void fill_and_wait(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
 TEST_CASE_C(pauses, "when no stack is left, clients wait until one is free") {
   Service service = {.served = 0};
   set_up_with(&service.f, 1);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service, EVTCPACCEPTOR_init_ctx(service.f.loop, &address, 30, counting_factory, -1,
                                                 -1, &service));
   run_client(&service, fill_and_wait);
@@ -290,7 +282,7 @@ TEST_CASE_C(rejects, "an acceptor may turn clients away, with a word") {
   STACKS one;
   set_up(&service.f);
   REQUIRE_C(STACKS_init(&one, 1, 65) == 0);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   EVTCPACCEPTOR_OPTIONS options;
   REQUIRE_C(EVTCPACCEPTOR_OPTIONS_init(&options) == 0);
   options.address = &address;
@@ -312,7 +304,7 @@ TEST_CASE_C(rejects, "an acceptor may turn clients away, with a word") {
 TEST_CASE_C(listens_already, "an acceptor takes over a descriptor that listens") {
   Service service = {.served = 0};
   set_up(&service.f);
-  SOCKADDR address = loopback();
+  SOCKADDR address = own_address(0);
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
   REQUIRE_C(bind(listener, SOCKADDR_saddr(&address), SOCKADDR_length(&address)) == 0);
   REQUIRE_ERRNO(EVTCPACCEPTOR_init(service.f.loop, listener, echo_factory, -1, -1) == NULL, EINVAL);
@@ -345,7 +337,7 @@ static void drain(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
 TEST_CASE_C(drains, "an acceptor that is drained serves who is there, and nobody else") {
   Service service = {.served = 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service, EVTCPACCEPTOR_init_ctx(service.f.loop, &address, 30, counting_factory, -1,
                                                 -1, &service));
   run_client(&service, drain);
@@ -373,7 +365,7 @@ TEST_CASE_C(buffers, "connections have the buffers that the acceptor was given")
   Service service = {.served = 0};
   int sizes[2] = {0, 0};
   set_up(&service.f);
-  const SOCKADDR address = loopback();
+  const SOCKADDR address = own_address(0);
   open_service(&service, EVTCPACCEPTOR_init_ctx(service.f.loop, &address, 30, sizes_factory, 8192,
                                                 16384, sizes));
   run_client(&service, be_turned_away);
@@ -384,7 +376,7 @@ TEST_CASE_C(buffers, "connections have the buffers that the acceptor was given")
 TEST_CASE_C(loop_freed_first, "an acceptor may be closed after its loop") {
   Fixture f;
   EVTCPACCEPTOR_COUNTERS counters;
-  SOCKADDR address = loopback();
+  SOCKADDR address = own_address(0);
   set_up(&f);
   EVTCPACCEPTOR* const acceptor = EVTCPACCEPTOR_init_ex(f.loop, &address, 30, echo_factory, -1, -1);
   tear_down(&f);
@@ -401,7 +393,7 @@ TEST_CASE_C(acceptor_misuse, "what an acceptor can't do is an error") {
   EVTCPACCEPTOR_OPTIONS options;
   EVTCPACCEPTOR_COUNTERS counters;
   STACKS none = {0};
-  SOCKADDR address = loopback();
+  SOCKADDR address = own_address(0);
   set_up(&f);
   REQUIRE_ERRNO(EVTCPACCEPTOR_init_ex(NULL, &address, 5, echo_factory, -1, -1) == NULL, EINVAL);
   REQUIRE_ERRNO(EVTCPACCEPTOR_init_ex(f.loop, NULL, 5, echo_factory, -1, -1) == NULL, EINVAL);

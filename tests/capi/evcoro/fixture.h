@@ -9,18 +9,22 @@
 //   }
 #pragma once
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <evcoro/evthread.h>
+#include <evcoro/net/address.h>
 #include <support/c_test.h>
+#include <support/own_loopback.h>
 
 typedef struct Fixture {
   STACKS stacks;
@@ -71,6 +75,25 @@ static inline EVTHREAD* start(Fixture* f, EVTHREAD_PROC proc, void* ctx) {
 static inline void run_in_thread(Fixture* f, EVTHREAD_PROC proc, void* ctx) {
   start(f, proc, ctx);
   REQUIRE_C(EVLOOP_run(f->loop) == 1);
+}
+
+// own_address() is where no other test listens; see own_loopback.h.
+static inline SOCKADDR own_address(uint16_t port) {
+  SOCKADDR result;
+  const struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(own_loopback())}};
+  REQUIRE_C(SOCKADDR_init_saddr(&result, (const struct sockaddr*)&address, sizeof address) == 0);
+  return result;
+}
+
+// bound_socket() has the address, in which it stores the port if that was 0. Until it listens
+// nobody does there.
+static inline int bound_socket(SOCKADDR* address) {
+  socklen_t length = sizeof *address;
+  const int result = socket(SOCKADDR_family(address), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE_C(bind(result, SOCKADDR_saddr(address), SOCKADDR_length(address)) == 0);
+  REQUIRE_C(getsockname(result, SOCKADDR_saddr(address), &length) == 0);
+  return result;
 }
 
 static inline struct timeval milliseconds(int count) {

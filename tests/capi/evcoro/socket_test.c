@@ -1,11 +1,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "fixture.h"
 
@@ -39,19 +36,6 @@ static void run_on_pair(EVTHREAD_PROC proc) {
   REQUIRE_C(EVLOOP_run(pair.f.loop) == 1);
   close(pair.peer);
   tear_down(&pair.f);
-}
-
-// listening() is a socket that listens on a port of the kernel's choice, and its address.
-static int listening(SOCKADDR* address) {
-  IPADDRESS loopback;
-  socklen_t length = sizeof *address;
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  REQUIRE_C(IPADDRESS_loopback(&loopback, AF_INET) == 0);
-  REQUIRE_C(SOCKADDR_init(address, &loopback, 0) == 0);
-  REQUIRE_C(bind(listener, SOCKADDR_saddr(address), SOCKADDR_length(address)) == 0);
-  REQUIRE_C(listen(listener, 8) == 0);
-  REQUIRE_C(getsockname(listener, SOCKADDR_saddr(address), &length) == 0);
-  return listener;
 }
 
 // --- receiving and sending ---
@@ -170,23 +154,6 @@ static void time_out_and_close(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
 TEST_CASE_C(descriptor_reused,
             "after a timeout and a close the next on that descriptor gets its data") {
   run_on_pair(time_out_and_close);
-}
-
-static void be_refused(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
-  SOCKADDR nowhere;
-  close(listening(&nowhere));
-  EVSOCKET* const mine = EVSOCKET_open(thread, AF_INET);
-  REQUIRE_C(mine != NULL);
-  REQUIRE_ERRNO(EVSOCKET_connect(mine, SOCKADDR_saddr(&nowhere), SOCKADDR_length(&nowhere),
-                                 long_time()) == -1,
-                ECONNREFUSED);
-}
-
-TEST_CASE_C(refused, "a refused connect fails") {
-  Fixture f;
-  set_up(&f);
-  run_in_thread(&f, be_refused, NULL);
-  tear_down(&f);
 }
 
 static void be_idle(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
@@ -308,65 +275,6 @@ TEST_CASE_C(io_cancelled, "a cancelled thread's transfers fail until it acknowle
   REQUIRE_C(EVLOOP_run(pair.f.loop) == 1);
   close(pair.peer);
   tear_down(&pair.f);
-}
-
-// --- connecting ---
-
-static void connect_to(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
-  SOCKADDR* const address = ctx;
-  SOCKADDR seen;
-  EVSOCKET* const mine = EVSOCKET_open(thread, AF_INET);
-  REQUIRE_C(
-      EVSOCKET_connect(mine, SOCKADDR_saddr(address), SOCKADDR_length(address), long_time()) == 0);
-  REQUIRE_C(EVSOCKET_peer_address(mine, &seen) == 0);
-  REQUIRE_C(SOCKADDR_port(&seen) == SOCKADDR_port(address));
-  REQUIRE_C(EVSOCKET_local_address(mine, &seen) == 0);
-  REQUIRE_C(SOCKADDR_family(&seen) == AF_INET && SOCKADDR_port(&seen) > 0);
-  REQUIRE_C(EVSOCKET_send(mine, "hi", 2, 0, long_time()) == 2);
-  REQUIRE_C(EVSOCKET_shutdown(mine, SHUT_WR) == 0);
-  REQUIRE_ERRNO(EVSOCKET_send(mine, "hi", 2, 0, long_time()) == -1, EPIPE);
-}
-
-TEST_CASE_C(connected, "a socket connects, and knows its addresses") {
-  Fixture f;
-  SOCKADDR address;
-  char buffer[16];
-  set_up(&f);
-  const int listener = listening(&address);
-  run_in_thread(&f, connect_to, &address);
-  const int accepted = accept(listener, NULL, NULL);
-  REQUIRE_C(read(accepted, buffer, sizeof buffer) == 2);
-  REQUIRE_C(read(accepted, buffer, sizeof buffer) == 0);
-  close(accepted);
-  close(listener);
-  tear_down(&f);
-}
-
-static void connect_local(EVTHREAD* thread, EVSOCKET* unused, void* ctx) {
-  const struct sockaddr_un* const address = ctx;
-  const socklen_t length =
-      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(address->sun_path + 1));
-  SOCKADDR seen;
-  EVSOCKET* const mine = EVSOCKET_init(thread, socket(AF_UNIX, SOCK_STREAM, 0), 0);
-  REQUIRE_C(EVSOCKET_connect(mine, (const struct sockaddr*)address, length, long_time()) == 0);
-  REQUIRE_C(EVSOCKET_peer_address(mine, &seen) == 0);
-  REQUIRE_C(SOCKADDR_length(&seen) == length);
-  REQUIRE_C(memcmp(&seen, address, length) == 0);
-}
-
-TEST_CASE_C(connected_locally, "a UNIX socket connects, too") {
-  Fixture f;
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  set_up(&f);
-  snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "evcoro-test-%d", getpid());
-  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-  const socklen_t length =
-      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(address.sun_path + 1));
-  REQUIRE_C(bind(listener, (const struct sockaddr*)&address, length) == 0);
-  REQUIRE_C(listen(listener, 1) == 0);
-  run_in_thread(&f, connect_local, &address);
-  close(listener);
-  tear_down(&f);
 }
 
 // --- handles ---

@@ -10,6 +10,7 @@
 
 #include <evcoro/libevent/fixture.hpp>
 #include <support/every_park.hpp>
+#include <support/ports.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -147,9 +148,8 @@ TEST_CASE_METHOD(LibeventFixture, "connecting a bufferevent: accepted, refused, 
     REQUIRE(receive(stream).text == "hello");
   });
   in_thread([&] {
-    std::optional<support::Listener> closed{std::in_place};
-    const Address nobody = closed->address();
-    closed.reset();
+    const support::ClosedPort port;
+    const Address nobody = port.address();
     auto stream = adopt(bufferevent_socket_new(base.get(), -1, BEV_OPT_CLOSE_ON_FREE));
     REQUIRE(stream.connect(nobody, 5s) == std::errc::connection_refused);
     REQUIRE(receive(stream).error == std::errc::connection_refused);

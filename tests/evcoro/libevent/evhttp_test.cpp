@@ -10,97 +10,14 @@
 #include <string>
 #include <vector>
 
-#include <evcoro/libevent/evhttp.hpp>
-#include <evcoro/libevent/fixture.hpp>
-#include <evcoro/scope.hpp>
+#include <evcoro/libevent/http_fixture.hpp>
 #include <support/contains.hpp>
 #include <support/every_park.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
-
-namespace {
-
-// HttpFixture is an application with an evhttp. Its client is a thread with a Socket.
-class HttpFixture : public support::LibeventFixture {
- public:
-  HttpFixture() {
-    bound_ = evhttp_bind_socket_with_handle(http.get(), "127.0.0.1", 0);
-    REQUIRE(bound_ != nullptr);
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-    auto* const name = reinterpret_cast<sockaddr*>(&storage);
-    REQUIRE(::getsockname(evhttp_bound_socket_get_fd(bound_), name, &size) == 0);
-    address = Address{name, size};
-    loop->set_exception_handler([this](const ThreadInfo&, const std::exception_ptr& exception) {
-      try {
-        std::rethrow_exception(exception);
-      } catch (const std::exception& error) {
-        reports.push_back(error.what());
-      }
-    });
-  }
-  ~HttpFixture() noexcept(false) { free_http(); }
-
-  void free_http() { http.reset(); }
-
-  Socket get(const std::string& path, const char* headers = "") {
-    auto socket = connect(address, 5s).value();
-    REQUIRE(socket.send("GET " + path + " HTTP/1.1\r\nHost: here\r\n" + headers + "\r\n"));
-    return socket;
-  }
-
-  // answer() is what comes until the connection ends, or until text does.
-  static std::string answer(Socket& socket, std::string_view until = "\n\n\n") {
-    std::string all;
-    for (std::size_t seen = 0; all.find(until, seen) == std::string::npos;) {
-      const auto some = support::receive(socket, 65536);
-      if (some.text.empty()) break;
-      seen = all.size() - std::min(all.size(), until.size());
-      all += some.text;
-    }
-    return all;
-  }
-
-  // ask() is the answer to a request on a connection that then closes.
-  std::string ask(const std::string& path) {
-    Socket socket = get(path, "Connection: close\r\n");
-    return answer(socket);
-  }
-
-  // run() runs the client in a thread, and then takes away what keeps the base from ending.
-  template <class F>
-  void run(F&& client) {
-    auto thread = loop->spawn({.name = "client"},
-                              [&] {
-                                client();
-                                event_base_loopbreak(base.get());
-                              })
-                      .value();
-    dispatch();
-    thread.join().value();
-  }
-
-  struct FreeHttp {
-    void operator()(evhttp* each) const noexcept { evhttp_free(each); }
-  };
-  std::unique_ptr<evhttp, FreeHttp> http{evhttp_new(base.get())};
-  Address address;
-  std::vector<std::string> reports;  // of exceptions
-
- private:
-  evhttp_bound_socket* bound_;
-};
-
-// Gate holds handlers up until the test has seen what it wants to.
-struct Gate {
-  void pass() const {
-    while (!is_open) REQUIRE(!this_thread::sleep_for(1ms));
-  }
-  bool is_open = false;
-};
-
-}  // namespace
+using support::Gate;
+using support::HttpFixture;
 
 TEST_CASE_METHOD(HttpFixture, "a request is handled in a thread, and a slow one blocks nobody") {
   std::vector<std::string> order;
@@ -214,58 +131,6 @@ TEST_CASE_METHOD(HttpFixture, "a watched client that stays gets its reply, and t
   REQUIRE(handler.counters().handled == 2);
 }
 
-TEST_CASE_METHOD(HttpFixture, "an evhttp that is freed while requests are being handled") {
-  const bool streams = GENERATE(true, false);
-  std::optional<EvhttpHandler> handler;
-  std::error_code replied;
-  std::string uri;
-  Gate gate;
-  handler.emplace(*loop, http.get(), "/", [&](EvhttpRequest& request) {
-    if (streams) REQUIRE(!request.start_reply(200));
-    gate.pass();
-    uri = evhttp_request_get_uri(request.get());
-    REQUIRE(evhttp_request_get_connection(request.get()) == nullptr);
-    REQUIRE(request.client_has_left());
-    replied = streams ? request.send_chunk("x") : request.reply(200, "too late");
-  });
-  run([&] {
-    Socket socket = get("/");
-    REQUIRE(support::eventually([&] { return handler->counters().active == 1; }));
-    handler.reset();
-    free_http();
-    answer(socket);
-    gate.is_open = true;
-    REQUIRE(support::eventually([&] { return loop->thread_count() == 1; }));
-  });
-  REQUIRE(uri == "/");
-  REQUIRE(replied == std::errc::broken_pipe);
-}
-
-TEST_CASE_METHOD(HttpFixture, "a loop that ends while requests are being handled: 503") {
-  std::optional<EvhttpHandler> handler;
-  handler.emplace(*loop, http.get(), "/", [&](EvhttpRequest&) {
-    REQUIRE(this_thread::sleep_for(10s) == std::errc::operation_canceled);
-  });
-  const auto plain = support::RawSocket::connected_to(address);
-  plain.send("GET / HTTP/1.1\r\n\r\n");
-  std::string both;
-  call_when([&] { return handler->counters().active == 1; },
-            [&] {
-              loop.reset();
-              CHECK(handler->counters().active == 0);
-              plain.send("GET / HTTP/1.1\r\n\r\n");
-            });
-  call_when(
-      [&] {
-        if (plain.is_readable()) both += plain.recv();
-        return both.find("HTTP/1.1 503") != both.rfind("HTTP/1.1 503");
-      },
-      [&] { event_base_loopbreak(base.get()); });
-  dispatch();
-  REQUIRE_THAT(both, support::contains("HTTP/1.1 503"));
-  REQUIRE(both.find("HTTP/1.1 503") != both.rfind("HTTP/1.1 503"));
-}
-
 TEST_CASE_METHOD(HttpFixture, "when all stacks are taken, requests wait, or are refused") {
   stacks::StackPool two{{.capacity = 2, .stack_size = support::test_stack_size}};
   const bool waits = GENERATE(true, false);
@@ -308,48 +173,6 @@ TEST_CASE_METHOD(HttpFixture, "when all stacks are taken, requests wait, or are 
   REQUIRE(served + refused == (waits ? 9 : 10));
   REQUIRE(refused > 0);
   REQUIRE(served >= (waits ? 6 : 2));
-}
-
-TEST_CASE_METHOD(HttpFixture, "a handler drains: who waits is served, who comes later is refused") {
-  stacks::StackPool one{{.capacity = 1, .stack_size = support::test_stack_size}};
-  Gate gate;
-  const auto handle = [&](EvhttpRequest& request) {
-    gate.pass();
-    REQUIRE(!request.reply(200, "served"));
-  };
-  EvhttpHandler handler{*loop, http.get(), "/", handle, {.stacks = &one}};
-  run([&] {
-    std::vector<Socket> early;
-    for (int i = 0; i < 3; ++i) early.push_back(get("/", "Connection: close\r\n"));
-    REQUIRE(support::eventually([&] { return handler.counters().waiting == 2; }));
-    REQUIRE(handler.drain(1ms) == std::errc::timed_out);
-    REQUIRE_THAT(ask("/"), support::contains("503"));
-    gate.is_open = true;
-    REQUIRE(!handler.drain(10s));
-    for (Socket& each : early) REQUIRE_THAT(answer(each), support::contains("200 OK"));
-  });
-}
-
-TEST_CASE_METHOD(HttpFixture, "requests that wait when their handler goes, or their client") {
-  stacks::StackPool one{{.capacity = 1, .stack_size = support::test_stack_size}};
-  std::optional<EvhttpHandler> handler;
-  Gate gate;
-  const auto handle = [&](EvhttpRequest& request) {
-    gate.pass();
-    REQUIRE(!request.reply(200, "served"));
-  };
-  handler.emplace(*loop, http.get(), "/", handle, EvhttpHandler::Options{.stacks = &one});
-  run([&] {
-    Socket first = get("/", "Connection: close\r\n");
-    Socket second = get("/", "Connection: close\r\n");
-    REQUIRE(support::eventually([&] { return handler->counters().waiting == 1; }));
-    handler.reset();
-    REQUIRE_THAT(answer(second), support::contains("503"));
-    gate.is_open = true;
-    REQUIRE_THAT(answer(first), support::contains("200 OK"));
-    REQUIRE_THAT(ask("/"), support::contains("404"));
-  });
-  REQUIRE(one.in_use() == 0);
 }
 
 TEST_CASE_METHOD(HttpFixture, "a reply in chunks waits for a slow client") {
@@ -459,32 +282,6 @@ TEST_CASE_METHOD(HttpFixture, "waiting until a reply is sent is cancelled at eve
     REQUIRE(answer(socket).size() > 20'000'000);
   });
   REQUIRE(parks >= 1);
-}
-
-TEST_CASE_METHOD(HttpFixture, "a handler's drain is cancelled at every wait, and can be repeated") {
-  run([&] {
-    const int parks = support::cancel_at_every_park(*loop, [&](bool& cancelled) {
-      Gate gate;
-      EvhttpHandler handler{*loop, http.get(), "/", [&](EvhttpRequest& request) {
-                              gate.pass();
-                              CHECK(!request.reply(200, "served"));
-                            }};
-      const auto client = support::RawSocket::connected_to(address);
-      client.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
-      while (handler.counters().active == 0) (void)this_thread::yield();
-      const Thread opener = loop->spawn([&] {
-                                  (void)this_thread::sleep_for(100us);
-                                  gate.is_open = true;
-                                })
-                                .value();
-      const std::error_code error = handler.drain();
-      CHECK((error == std::errc::operation_canceled) == cancelled);
-      const Scope cleaning_up{support::long_time, Scope::Shielded{}};
-      CHECK(!handler.drain());
-      CHECK(handler.counters().handled == 1);
-    });
-    REQUIRE(parks >= 1);
-  });
 }
 
 TEST_CASE("requests are handled in a base with locks, too") {

@@ -185,7 +185,7 @@ TEST_CASE_METHOD(support::LoopFixture,
   in_thread([&] {
     Address nobody;
     {
-      const DatagramSocket gone = bound();
+      const DatagramSocket gone = bound(support::own_address());
       nobody = gone.local_address();
     }
     DatagramSocket socket = DatagramSocket::connected_to(nobody).value();

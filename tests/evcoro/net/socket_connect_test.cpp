@@ -3,9 +3,11 @@
 
 #include <support/loop_fixture.hpp>
 #include <support/network.hpp>
+#include <support/ports.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
+using support::ClosedPort;
 using support::Listener;
 using support::Outcome;
 using support::RawSocket;
@@ -21,24 +23,6 @@ class BlackHole {
  private:
   Listener listener_{AF_INET, 0};
   RawSocket first_ = RawSocket::connected_to(listener_.address());
-};
-
-// A port that nobody listens on, and nobody else can take meanwhile.
-class ClosedPort {
- public:
-  ClosedPort() {
-    const auto any_port = Address::loopback(AF_INET, 0);
-    if (::bind(socket_.get(), any_port.data(), any_port.size()) != 0) support::throw_errno("bind");
-  }
-  Address address() const {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    return {reinterpret_cast<sockaddr*>(&address), size};
-  }
-
- private:
-  RawSocket socket_ = RawSocket::open(AF_INET);
 };
 
 void connect_and_talk(int family) {
