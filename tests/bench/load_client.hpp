@@ -72,6 +72,8 @@ class PingPong {
  public:
   PingPong(int type, const LoadOptions& options);  // SOCK_STREAM or SOCK_DGRAM, all connected
 
+  const std::vector<int>& all() const { return sockets_; }
+
   // play() returns when `amount` questions have their answers. ask(fd) sends one; receive(fd)
   // returns whether an answer is complete. It never sleeps meanwhile: a server whose send had to
   // wake its client would pay for that, more or less often as the two happen to be scheduled.

@@ -1,5 +1,6 @@
 """The udp suite: server CPU time per datagram that is echoed, relative to raw epoll, which takes one
-at a time. The clients' sockets send one and wait for it, or 16 at once: that is what batches are for.
+at a time. The clients' sockets send one and wait for it, or 16 that leave as one: that is what batches
+are for.
 More than these on their way, and the server's buffer could overflow: a datagram that is lost ends the
 client."""
 
@@ -32,7 +33,8 @@ def run(build, rounds):
         figures = [take_turns(build, SERVERS, Load(connections, SIZE, BUFFER), TURNS, lambda match:
                               match.cpu_ns(order, datagrams // 4, datagrams) / datagrams / 1000)
                    for _ in range(rounds)]
-        case = f"{order}, {connections} sockets, {SIZE} bytes, ".__add__
+        sockets = "socket" if connections == 1 else "sockets"
+        case = f"{order}, {connections} {sockets}, {SIZE} bytes, ".__add__
         goals = {"evcoro_batch": BATCHES} if order == "bursts" else {"evcoro": ONE_BY_ONE}
         rows += report.compare("udp", "server CPU per datagram", "us",
                                *by_case(SERVERS, figures, case),
