@@ -100,6 +100,9 @@ class EVCORO_API Scheduler {
   void disarm(TimerNode& timer) noexcept { wheel_.disarm(timer); }
   TimePoint now() const noexcept { return controller_.now(); }
 
+  // pass_began() is what the coarse clock said when the tasks that are running now were begun with.
+  TimePoint pass_began() const noexcept { return pass_began_; }
+
   // settle_wake_up() asks the loop for another wake-up if the one that was asked for comes much too
   // early, or would find nothing. drain() and expire() end with it.
   void settle_wake_up() noexcept;

@@ -114,8 +114,7 @@ short IoEventState::ask(short events, std::error_code& error) noexcept {
 short IoEventState::wait_for_event(short events, bool is_sure, Patience& patience,
                                    std::error_code& error) noexcept {
   TimePoint deadline = patience.deadline();
-  const corothread::LoopController& clock = *core();
-  if (!is_sure) deadline = std::min(deadline, TimePoint{clock.coarse_now() + doubt});
+  if (!is_sure) deadline = std::min(deadline, core()->scheduler().pass_began() + doubt);
   fired_ = static_cast<short>(fired_ & ~events);
   const auto failure = events == EV_READ ? Descriptor::wait(Direction::read, deadline, waits_for)
                        : events == EV_WRITE

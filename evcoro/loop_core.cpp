@@ -159,8 +159,6 @@ LoopCore::~LoopCore() {
   }
 }
 
-bool LoopCore::is_foreign() const noexcept { return process_number_ != process_number(); }
-
 // --- the scheduler's wishes ---
 
 void LoopCore::request_drain() noexcept { event_active(&drain_event_, EV_TIMEOUT, 1); }

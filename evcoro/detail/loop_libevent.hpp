@@ -19,6 +19,7 @@
 
 #include <corothread/loop_controller.hpp>
 #include <corothread/scheduler.hpp>
+#include <evcoro/detail/process.hpp>
 #include <evcoro/loop.hpp>
 #include <evcoro/thread.hpp>
 #include <stacks/intrusive_list.hpp>
@@ -72,7 +73,7 @@ class LoopCore final : public corothread::LoopController {
 
   // is_foreign() is true in a child process of the one that made the loop: then its events are the
   // parent's, and must not be touched.
-  bool is_foreign() const noexcept;
+  bool is_foreign() const noexcept { return process_number_ != process_number(); }
   void require_own_process(const char* what) const;  // throws std::logic_error
 
   // assign() is event_assign(), with the loop's priority.
