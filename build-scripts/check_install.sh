@@ -102,17 +102,18 @@ exports_only_ours() {
   [[ -z $others ]] || die "exported, but not ours: $others"
 }
 
-# as_sources: an archive of the tree, unpacked in a folder of a project, and fetched.
+# as_sources: an archive of the tree, unpacked in a folder of a project, and fetched. These are unity
+# builds: the quickest, and what a project may wish.
 as_sources() {
   local archive=$work/evcoro.tar.gz
   source_files '*' | tar --null -T - --transform 's,^,evcoro/,' -czf "$archive"
   cp -r tests/install "$work/projects"
   tar -xzf "$archive" -C "$work/projects/add_subdirectory"
-  build add_subdirectory "$work/projects/add_subdirectory"
+  build add_subdirectory "$work/projects/add_subdirectory" -DCMAKE_UNITY_BUILD=ON
   works "$work/add_subdirectory/consumer" evcoro
   quietly "$work/add_subdirectory.log" cmake --install "$work/add_subdirectory" --prefix "$work/nothing"
   [[ ! -e $work/nothing ]] || die "add_subdirectory(evcoro) installs what nobody asked for"
-  build fetch_content "$work/projects/fetch_content" -DEVCORO_ARCHIVE="$archive"
+  build fetch_content "$work/projects/fetch_content" -DCMAKE_UNITY_BUILD=ON -DEVCORO_ARCHIVE="$archive"
   works "$work/fetch_content/consumer" evcoro
 }
 
@@ -152,7 +153,7 @@ by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
 delays "$work/by-shared-c/delay"
 by_pkg_config by-shared "$work/shared/lib/$multiarch"
 
-quietly "$work/static.log" cmake --preset release -B "$work/static-build" -DBUILD_SHARED_LIBS=OFF \
+quietly "$work/static.log" cmake --preset release -B "$work/static-build" -DBUILD_SHARED_LIBS=OFF -DCMAKE_UNITY_BUILD=ON \
   -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF -DEVCORO_BUILD_TUTORIAL=OFF
 quietly "$work/static.log" cmake --build "$work/static-build"
 quietly "$work/static.log" cmake --install "$work/static-build" --prefix "$work/static"

@@ -56,7 +56,9 @@ function(evcoro_add_library layer)
   # linked, not loaded by dlopen().
   # no-semantic-interposition: our exported functions call each other directly.
   target_compile_options(${target} PRIVATE
-    -ftls-model=initial-exec -fno-plt -fno-semantic-interposition)
+    -ftls-model=initial-exec -fno-plt -fno-semantic-interposition
+    # Where sources are built together, g++ takes their anonymous namespaces for those of headers.
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>)
   set_target_properties(${target} PROPERTIES
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
