@@ -24,7 +24,7 @@ report_skipped() {
 }
 
 failed=()
-for preset in asan tsan valgrind; do
+for preset in asan-clang tsan valgrind; do
   rm -f "$(log_of "$preset")"
   build-scripts/test.sh "$preset" || failed+=("$preset")
   if [[ -e $(log_of "$preset") ]]; then report_skipped "$preset"; fi

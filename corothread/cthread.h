@@ -59,7 +59,7 @@ typedef struct tagCTHREAD CTHREAD;
 
 typedef void (*CTHREAD_PROC)(VALUES* values);
 
-typedef enum tagCTHREAD_STATE {
+typedef enum tagCTHREAD_STATE EVCORO_ENUM {
   CTHREAD_STATE_INIT = 1,   // made, not started
   CTHREAD_STATE_RUNNING,    // it, or a thread that it has resumed, is running or waits
   CTHREAD_STATE_SUSPENDED,  // it has yielded

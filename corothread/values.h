@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-typedef enum tagVAL_TYPE {
+typedef enum tagVAL_TYPE EVCORO_ENUM {
   VAL_TYPE_UINT8,
   VAL_TYPE_INT8,
   VAL_TYPE_UINT16,

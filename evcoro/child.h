@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include <evcoro/evthread.h>
+#include <stacks/export.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,7 +32,7 @@ typedef struct EVCHILD_STATUS {
   int core_dumped;
 } EVCHILD_STATUS;
 
-typedef enum EVREDIRECT_KIND {
+typedef enum EVREDIRECT_KIND EVCORO_ENUM {
   EVREDIRECT_DEFAULT,  // of in: /dev/null; of the others: this process's own
   EVREDIRECT_INHERIT,
   EVREDIRECT_NULL,
@@ -45,7 +46,7 @@ typedef struct EVREDIRECT {
   int fd;
 } EVREDIRECT;
 
-typedef enum EVCHILD_FLAGS {
+typedef enum EVCHILD_FLAGS EVCORO_ENUM {
   EVCHILD_OWN_GROUP = 1,  // a process group of its own
   EVCHILD_KILL = 2,       // killed when the EVCHILD goes
 } EVCHILD_FLAGS;

@@ -120,7 +120,7 @@ EVCORO_API void* EVLOOP_local(EVLOOP* loop, const void* key) EVCORO_NOEXCEPT;
 EVCORO_API int EVLOOP_free(EVLOOP* loop) EVCORO_NOEXCEPT;
 
 // EVCANCEL_REASON says why a thread is cancelled.
-typedef enum tagEVCANCEL_REASON {
+typedef enum tagEVCANCEL_REASON EVCORO_ENUM {
   EVCANCEL_NONE,
   EVCANCEL_USER,
   EVCANCEL_DEADLINE,
@@ -362,7 +362,7 @@ EVCORO_API int EVREFUSAL_write(EVREFUSAL* refusal, const void* data, size_t size
 EVCORO_API int EVREFUSAL_peer_address(EVREFUSAL* refusal, SOCKADDR* address) EVCORO_NOEXCEPT;
 
 // EVWHEN_FULL says what happens to clients when no stack is left.
-typedef enum tagEVWHEN_FULL {
+typedef enum tagEVWHEN_FULL EVCORO_ENUM {
   EVWHEN_FULL_PAUSE,   // they wait in the backlog until a stack is free
   EVWHEN_FULL_REJECT,  // they are accepted and closed; refuse() may write a refusal before
 } EVWHEN_FULL;

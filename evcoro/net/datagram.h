@@ -112,8 +112,8 @@ EVCORO_API int EVDATAGRAM_recv_batch(EVDATAGRAM* socket, EVDATAGRAM_BATCH* batch
                                      struct timeval timeout) EVCORO_NOEXCEPT;
 
 // EVDATAGRAM_send_batch() sends the datagrams of the batch from first on, and stores in *sent how
-// many went: if it fails, the next one did not. The batch stays as it is. Datagrams of one size that
-// follow each other to one address cost the least, see DatagramSocket::send_batch().
+// many went: if it fails, the next one did not. The batch stays as it is. Datagrams of one size
+// that follow each other to one address cost the least, see DatagramSocket::send_batch().
 EVCORO_API int EVDATAGRAM_send_batch(EVDATAGRAM* socket, EVDATAGRAM_BATCH* batch, size_t first,
                                      struct timeval timeout, size_t* sent) EVCORO_NOEXCEPT;
 

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include <evcoro/evthread.h>
+#include <stacks/export.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -58,7 +59,7 @@ EVCORO_API int EVLOOP_set_bandwidth(EVLOOP* loop, EVTOKENBUCKET* receive,
 // --- acceptors ---
 
 // EVV6ONLY is IPV6_V6ONLY of a listener for IPv6, see ipv6(7): off makes it a dual stack.
-typedef enum tagEVV6ONLY { EVV6ONLY_SYSTEM, EVV6ONLY_OFF, EVV6ONLY_ON } EVV6ONLY;
+typedef enum tagEVV6ONLY EVCORO_ENUM { EVV6ONLY_SYSTEM, EVV6ONLY_OFF, EVV6ONLY_ON } EVV6ONLY;
 
 // EVTCPACCEPTOR_LIMITS: of what is a number or a bucket, zero and NULL are no limit.
 typedef struct tagEVTCPACCEPTOR_LIMITS {
@@ -83,7 +84,7 @@ typedef struct tagEVTCPACCEPTOR_LIMITS {
 EVCORO_API int EVTCPACCEPTOR_LIMITS_init(EVTCPACCEPTOR_LIMITS* limits) EVCORO_NOEXCEPT;
 
 // EVREFUSAL_REASON is why a connection is turned away, for EVTCPACCEPTOR_OPTIONS.refuse.
-typedef enum tagEVREFUSAL_REASON {
+typedef enum tagEVREFUSAL_REASON EVCORO_ENUM {
   EVREFUSAL_NO_STACK,
   EVREFUSAL_MAX_CONNECTIONS,
   EVREFUSAL_RATE,

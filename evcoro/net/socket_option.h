@@ -6,11 +6,13 @@
 // value that it can't have.
 #pragma once
 
+#include <stacks/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef enum EVOPTION {
+typedef enum EVOPTION EVCORO_ENUM {
   EVOPTION_REUSE_ADDRESS,
   EVOPTION_REUSE_PORT,
   EVOPTION_BROADCAST,

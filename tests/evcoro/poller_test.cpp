@@ -109,7 +109,8 @@ TEST_CASE_METHOD(LoopFixture, "descriptors are added, changed and removed, also 
                        })
                        .value();
     REQUIRE(poller.wait(events, long_time).value() == 1);
-    REQUIRE(events[0].data.u64 == 77);
+    const std::uint64_t data = events[0].data.u64;  // the struct is packed
+    REQUIRE(data == 77);
     REQUIRE(poller.add(one.reader(), EPOLLIN) == std::errc::file_exists);
     REQUIRE(!poller.modify(one.reader(), EPOLLIN | EPOLLONESHOT));
     REQUIRE(poller.wait(events, long_time).value() == 1);
