@@ -149,8 +149,8 @@ void report_as_text(const ThreadInfo& thread, const std::exception_ptr& exceptio
   }
   std::string who = "'" + thread.name + "'";
   if (thread.id != 0) {
-    who = "thread " + who + " (id " + std::to_string(thread.id) + "), spawned at " +
-          thread.spawned_at + ",";
+    who = "thread " + who + " (id " + std::to_string(thread.id) + ")";
+    if (!thread.spawned_at.empty()) who += ", spawned at " + thread.spawned_at + ",";
   }
   stacks::report("evcoro: " + who + " ended with an exception: " + what + "\n");
 }
@@ -166,7 +166,7 @@ void LoopCore::report(const ThreadInfo& thread, std::exception_ptr exception) no
   try {
     report_as_text(thread, exception);
   } catch (const std::bad_alloc&) {
-    stacks::ReportLine{} << "evcoro: thread '" << thread.name << "' (id " << thread.id
+    stacks::ReportLine{} << "evcoro: '" << thread.name << "' (id " << thread.id
                          << ") ended with an exception, and there is no memory to say which\n"
                          << stacks::ReportLine::send;
   }

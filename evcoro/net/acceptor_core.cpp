@@ -1,4 +1,3 @@
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,9 +16,6 @@ namespace evcoro::detail {
 namespace {
 
 using namespace std::chrono_literals;
-using corothread::Scheduler;
-using corothread::Wake;
-
 constexpr int accepts_per_event = 64;
 constexpr auto back_off_time = 100ms;
 

@@ -1,4 +1,5 @@
 // AcceptorCore, the end: of its connections, by close(), by drain(), with its loop.
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>

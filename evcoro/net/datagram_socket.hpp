@@ -124,7 +124,7 @@ class EVCORO_API DatagramBatch {
   std::size_t size_ = 0;
   std::size_t used_ = 0;  // those from here on are ready to receive, with addresses or without
   bool has_addresses_ = false;
-  std::vector<mmsghdr> headers_;
+  std::vector<mmsghdr> headers_;  // to receive, and the sizes
   std::vector<iovec> vectors_;
   std::vector<mmsghdr> messages_;  // to send: runs of datagrams, each with its control data
   std::vector<detail::SegmentSize> segment_sizes_;
@@ -194,8 +194,9 @@ class EVCORO_API DatagramSocket : public SocketOptions<DatagramSocket> {
   // send_batch() sends those of the batch from first on. The count is how many were sent: with an
   // error, batch[first + count] was not. The batch stays as it is. See sendmmsg(2). Datagrams that
   // follow each other, of one size (but for a shorter last one) and for one address, are handed to
-  // the kernel together, up to 64 of them, where it can: a fraction of the cost. See udp(7),
-  // UDP_SEGMENT.
+  // the kernel together, up to 64 of them, where it can: a fraction of the cost. An error of one is
+  // that of all of them then. Not so on a socket that had UDP_SEGMENT or UDP_CORK set before it
+  // sent its first batch. See udp(7).
   IoResult send_batch(DatagramBatch& batch, Timeout timeout = {}, std::size_t first = 0) noexcept;
 
   // join() makes the socket receive what is sent to a multicast group, on an interface, which by

@@ -155,31 +155,38 @@ IoResult DatagramState::send(DatagramBatch& batch, std::size_t first, Timeout ti
   Patience patience{timeout};
   bool may_join = can_segment();
   IoResult total;
+  std::span<mmsghdr> messages;
   while (first + total.count < batch.size()) {
-    const std::span<mmsghdr> messages =
-        batch.prepare_to_send(first + total.count, !is_connected_, may_join);
+    if (messages.empty()) {
+      messages = batch.prepare_to_send(first + total.count, !is_connected_, may_join);
+    }
     const auto attempt = [&] {
       return ::sendmmsg(number(), messages.data(), static_cast<unsigned>(messages.size()),
                         MSG_NOSIGNAL);
     };
     const IoResult some = send_by(attempt, patience);
     for (const mmsghdr& each : messages.first(some.count)) total.count += each.msg_hdr.msg_iovlen;
+    messages = messages.subspan(some.count);
     if (!some.error) continue;
-    if (!may_join || !may_be_of_a_run(some.error)) return {total.count, some.error};
+    const bool was_run = messages.front().msg_hdr.msg_iovlen > 1;
+    if (!was_run || !may_be_of_a_run(some.error)) return {total.count, some.error};
     may_join = false;
-    if (some.error == std::errc::io_error) can_segment_ = false;  // nor can it later
+    messages = {};
+    if (is_connected_ && some.error == std::errc::io_error)
+      can_segment_ = false;  // its route can't
   }
   return total;
 }
 
 // A socket that isn't one of UDP, or an old kernel, would take the control message for nothing, and
-// the run for one datagram.
+// the run for one datagram; and one that cuts or joins datagrams itself is not to be disturbed.
 bool DatagramState::can_segment() noexcept {
-  if (!can_segment_) {
-    int size = 0;
-    socklen_t length = sizeof size;
-    can_segment_ = ::getsockopt(number(), SOL_UDP, UDP_SEGMENT, &size, &length) == 0;
-  }
+  const auto is_off = [this](int option) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return ::getsockopt(number(), SOL_UDP, option, &value, &size) == 0 && value == 0;
+  };
+  if (!can_segment_) can_segment_ = is_off(UDP_SEGMENT) && is_off(UDP_CORK);
   return *can_segment_;
 }
 

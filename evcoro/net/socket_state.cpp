@@ -314,7 +314,8 @@ std::ptrdiff_t SocketState::write_quietly(std::span<const iovec> vectors, int fl
   const int count = static_cast<int>(vectors.size());
   if (can_be_quiet_) {
     const ssize_t written = ::pwritev2(number(), vectors.data(), count, -1, no_signal);
-    if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return written;
+    const bool is_unknown = errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM;  // seccomp(2)
+    if (written >= 0 || !is_unknown) return written;
     can_be_quiet_ = false;
   }
   const SigpipeGuard guard;

@@ -23,6 +23,7 @@ class Sink {
  public:
   Sink() {
     reported.clear();
+    reported.reserve(4096);  // it is written to without memory, too
     before_ = stacks::set_report_sink(
         [](const char* text, std::size_t size) noexcept { reported.append(text, size); });
   }

@@ -54,7 +54,10 @@ int cancel_at_every_park(evcoro::Loop& loop, Operation&& operation, int limit = 
     const bool was_cancelled = request_stop_at_park(thread, number, cancelled);
     const auto parks = static_cast<int>(thread.info().parks);
     thread.join().value();
-    if (!was_cancelled) return parks;
+    if (!was_cancelled) {
+      if (parks > 1) CHECK(number > 1);  // it was seen waiting
+      return parks;
+    }
   }
   FAIL("an operation parked more than " << limit << " times");
   return limit;

@@ -40,6 +40,8 @@ struct SystemCalls {
   Call write;       // pwritev2
   Call set_option;  // setsockopt
   Call control;     // epoll_ctl
+
+  unsigned messages = 0;  // that the last sendmmsg was given
 };
 inline SystemCalls calls;
 

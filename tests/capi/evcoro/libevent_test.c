@@ -10,7 +10,6 @@
 #include <event2/util.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include <evcoro/libevent/bufferevent.h>

@@ -62,6 +62,7 @@ TEST_CASE_C(owned_coroutines, "a thread that ends kills the CTHREADs that it has
   Fixture f;
   set_up(&f);
   Child child = {.stacks = &f.stacks};
+  kills = 0;
   run_in_thread(&f, start_child, &child);
   REQUIRE_C(kills == 1);
   REQUIRE_C(CTHREAD_state(child.thread) == CTHREAD_STATE_EXIT);
@@ -87,6 +88,7 @@ TEST_CASE_C(owned_coroutines_in_scope, "so does a thread of a scope") {
   Fixture f;
   set_up(&f);
   Child child = {.stacks = &f.stacks};
+  kills = 0;
   run_in_thread(&f, open_scope, &child);
   REQUIRE_C(kills == 1);
   REQUIRE_C(CTHREAD_free(child.thread) == 0);

@@ -65,6 +65,7 @@ ssize_t sendmsg(int descriptor, const msghdr* message, int flags) {
 }
 
 int sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags) {
+  calls.messages = count;
   if (calls.send.fails()) return -1;
   return static_cast<int>(::syscall(SYS_sendmmsg, descriptor, messages, count, flags));
 }
@@ -140,6 +141,7 @@ void require_edges_and_interposition(const Loop& loop) {
 TEST_CASE_METHOD(support::LoopFixture, "a kernel that can't write without SIGPIPE is asked once") {
   support::require_interposition();
   in_thread([&] {
+    std::signal(SIGPIPE, SIG_DFL);
     Pipe ends = pipe().value();
     calls.write = {.failures = 1, .error = EOPNOTSUPP};
     for (int i = 0; i < 3; ++i) {
