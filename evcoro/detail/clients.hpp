@@ -57,6 +57,10 @@ class Clients {
   bool hold(const Pending& pending);
   std::size_t held() const noexcept { return held_; }
 
+  // take_next() returns a connection of peer's address that was held, if there is one: for a turn
+  // that was not taken.
+  PendingQueue take_next(const Address& peer) noexcept;
+
   // take_held() returns all that are held, for the end.
   PendingQueue take_held() noexcept;
 
@@ -69,6 +73,7 @@ class Clients {
   using Table = std::map<Key, Client>;  // a tree: clients choose their addresses
 
   bool to_key(const Address& peer, Key& key) const noexcept;
+  PendingQueue take_first(Client& client) noexcept;
 
   const std::size_t most_;
   const int prefix_;

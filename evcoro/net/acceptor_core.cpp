@@ -16,6 +16,7 @@ namespace evcoro::detail {
 namespace {
 
 using namespace std::chrono_literals;
+
 constexpr int accepts_per_event = 64;
 constexpr auto back_off_time = 100ms;
 
@@ -233,6 +234,7 @@ AcceptorCore::Outcome AcceptorCore::accept_one(Obstacle obstacle) noexcept {
   if (outcome != Outcome::accepted) return outcome;
   if (obstacle != Obstacle::none) {
     refuse(pending, to_reason(obstacle));
+    if (!is_new) serve_later(clients_.take_next(pending.peer));  // the turn is the next one's
   } else {
     if (is_new && options_.accept_rate != nullptr) options_.accept_rate->try_take();
     serve(pending);
@@ -296,12 +298,14 @@ bool AcceptorCore::ask_factory(Accepted& accepted) {
   return factory_(accepted) == 0 && accepted.handler_ != nullptr && !is_shut_down_;
 }
 
-void AcceptorCore::report(const char* where) noexcept try {
+void AcceptorCore::report(const char* where) noexcept {
+  const std::exception_ptr exception = std::current_exception();
   ThreadInfo info;
-  info.name = options_.name + " (" + where + ")";
-  loop_->report(info, std::current_exception());
-} catch (...) {
-  stacks::report("evcoro: an acceptor's function threw, and there is no memory to say which\n");
+  try {
+    info.name = options_.name + " (" + where + ")";
+  } catch (const std::bad_alloc&) {  // the handler is told all the same
+  }
+  loop_->report(info, exception);
 }
 
 bool AcceptorCore::start_thread(Accepted& accepted, Socket socket, Clients::Slot& slot) {

@@ -13,11 +13,14 @@
 #include <evcoro/thread.hpp>
 
 namespace evcoro::detail {
+namespace {
 
 using corothread::Scheduler;
 using corothread::Wake;
 
 constexpr std::size_t most_of_unknown = 4096;
+
+}  // namespace
 
 void AcceptorCore::connection_ended(PendingQueue next) noexcept {
   --counters_.active;

@@ -48,17 +48,31 @@ bool Clients::hold(const Pending& pending) {
   return true;
 }
 
+PendingQueue Clients::take_first(Client& client) noexcept {
+  PendingQueue first;
+  if (client.held.empty()) return first;
+  first.splice(first.end(), client.held, client.held.begin());
+  --held_;
+  return first;
+}
+
 PendingQueue Clients::Slot::leave() noexcept {
-  PendingQueue next;
-  if (clients_ == nullptr) return next;
+  if (clients_ == nullptr) return {};
   Clients& clients = *std::exchange(clients_, nullptr);
   const auto found = clients.table_.find(key_);
   Client& client = found->second;
-  if (!client.held.empty()) {
-    next.splice(next.end(), client.held, client.held.begin());
-    --clients.held_;
-  }
+  PendingQueue next = clients.take_first(client);
   if (--client.active == 0 && client.held.empty()) clients.table_.erase(found);
+  return next;
+}
+
+PendingQueue Clients::take_next(const Address& peer) noexcept {
+  Key key;
+  if (!to_key(peer, key)) return {};
+  const auto found = table_.find(key);
+  if (found == table_.end()) return {};
+  PendingQueue next = take_first(found->second);
+  if (found->second.active == 0 && found->second.held.empty()) table_.erase(found);
   return next;
 }
 

@@ -236,6 +236,31 @@ TEST_CASE_METHOD(Limited, "a connection that the factory refuses leaves its plac
   });
 }
 
+TEST_CASE_METHOD(Limited, "who was held and is refused on his turn passes it on") {
+  stacks::StackPool connections{support::connection_stacks(3)};
+  in_thread([&] {
+    auto options = per_address(2, WhenFull::pause);
+    options.stacks = &connections;
+    options.when_full = WhenFull::reject;
+    TcpAcceptor acceptor{*loop, support::loopback(), support::echo, options};
+    std::vector<RawSocket> clients;
+    for (int i = 0; i < 4; ++i) clients.push_back(client_from("127.0.0.1", acceptor));
+    REQUIRE(support::eventually([&] { return acceptor.counters().waiting == 2; }));
+    const auto take_stack = [&] {
+      return loop->spawn({.stacks = &connections}, [] { (void)this_thread::sleep_until(never); });
+    };
+    Thread third = take_stack().value();
+    clients.front().close();
+    // Between the end of its connection, in this pass of the loop, and the acceptor's callback.
+    Result<Thread<void>> fourth = take_stack();
+    for (; !fourth; fourth = take_stack()) REQUIRE(!this_thread::yield());
+    REQUIRE(support::eventually([&] { return acceptor.counters().refused_no_stack == 2; }));
+    REQUIRE(acceptor.counters().waiting == 0);
+    third.request_stop();
+    fourth->request_stop();
+  });
+}
+
 TEST_CASE_METHOD(Limited,
                  "without memory, who is held is served or turned away, and not forgotten") {
   const auto echo = [](Socket& socket) {  // allocates nothing
