@@ -1,6 +1,7 @@
 // Socket pairs, pipes, several buffers at once, peeking, and resets.
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <support/every_park.hpp>
@@ -92,6 +93,27 @@ TEST_CASE_METHOD(support::LoopFixture, "a pipe that is full is waited for") {
     REQUIRE(ends.writer.send("x").error == Errc::second_writer);
     ends.writer.close();
     REQUIRE(is_canceled(blocked.join().value()));
+  });
+}
+
+// ThreadSanitizer has to see that the one hands over to the other.
+TEST_CASE_METHOD(support::LoopFixture, "what precedes a byte in a pipe is seen by its reader") {
+  in_thread([&] {
+    Pipe ends = pipe().value();
+    int handed_over = 0;
+    int seen = 0;
+    std::thread reader{[&, descriptor = ends.reader.native_handle()] {
+      pollfd readable{.fd = descriptor, .events = POLLIN, .revents = 0};
+      char byte;
+      while (::poll(&readable, 1, -1) < 0 || ::read(descriptor, &byte, 1) != 1) {
+      }
+      seen = handed_over;
+    }};
+    handed_over = 42;
+    const IoResult out = ends.writer.send("x");
+    reader.join();
+    REQUIRE(out);
+    REQUIRE(seen == 42);
   });
 }
 
