@@ -188,7 +188,8 @@ class EVCORO_API Loop {
   std::vector<ThreadInfo> threads() const;
   std::size_t thread_count() const noexcept;
 
-  // The default handler reports the thread and what() to the sink of stacks/report.hpp.
+  // The default handler reports the thread and what() to the sink of stacks/report.hpp. Throws
+  // std::bad_alloc.
   void set_exception_handler(ExceptionHandler handler);
 
   event_base* base() const noexcept;

@@ -44,6 +44,7 @@ std::error_code detail::DatagramState::connect(const Address& address) noexcept 
     if (errno != EINTR) return system_error();
   }
   is_connected_ = address.family() != AF_UNSPEC;
+  can_segment_.reset();  // it may depend on the route
   return {};
 }
 

@@ -196,7 +196,7 @@ class EVCORO_API DatagramSocket : public SocketOptions<DatagramSocket> {
   // follow each other, of one size (but for a shorter last one) and for one address, are handed to
   // the kernel together, up to 64 of them, where it can: a fraction of the cost. An error of one is
   // that of all of them then. Not so on a socket that had UDP_SEGMENT or UDP_CORK set before it
-  // sent its first batch. See udp(7).
+  // sent its first batch. See udp(7). Two threads can't send the same batch at once.
   IoResult send_batch(DatagramBatch& batch, Timeout timeout = {}, std::size_t first = 0) noexcept;
 
   // join() makes the socket receive what is sent to a multicast group, on an interface, which by

@@ -15,6 +15,7 @@ using namespace evcoro;
 using namespace std::chrono_literals;
 using support::calls;
 using support::long_time;
+using support::RawSocket;
 
 namespace {
 
@@ -266,6 +267,12 @@ TEST_CASE_METHOD(support::LoopFixture, "a batch for several is sent to each what
 
 TEST_CASE_METHOD(support::LoopFixture, "what is alike goes to the kernel as one message") {
   support::require_interposition();
+  int ignored = 0;
+  socklen_t length = sizeof ignored;
+  const RawSocket socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  if (::getsockopt(socket.get(), SOL_UDP, UDP_SEGMENT, &ignored, &length) != 0) {
+    support::skip("the kernel has no UDP_SEGMENT");
+  }
   const int family = GENERATE(AF_INET, AF_INET6);
   if (family == AF_INET6 && !support::has_ipv6()) return;
   in_thread([&] {
