@@ -1,18 +1,9 @@
 // Waiting for a thread, or letting it go.
 #define _GNU_SOURCE
 
-#include "fixture.h"
+#include "order.h"
 
 static void do_nothing(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {}
-
-// Order is what happened, a letter for each.
-typedef struct Order {
-  Fixture f;
-  char text[16];
-  EVTHREAD* thread;
-} Order;
-
-static void note(Order* order, char what) { order->text[strlen(order->text)] = what; }
 
 static void pause_and_note(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   REQUIRE_C(EVTHREAD_delay(thread, milliseconds(2)) == 0);

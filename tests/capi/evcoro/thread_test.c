@@ -1,16 +1,6 @@
 #define _GNU_SOURCE
-#include <sys/socket.h>
 
-#include "fixture.h"
-
-// Order is what happened, a letter for each.
-typedef struct Order {
-  Fixture f;
-  char text[16];
-  EVTHREAD* thread;
-} Order;
-
-static void note(Order* order, char what) { order->text[strlen(order->text)] = what; }
+#include "order.h"
 
 // --- starting ---
 
