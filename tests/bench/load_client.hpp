@@ -54,7 +54,7 @@ template <class Load>
 void measure(clockid_t server_cpu, Load load) {
   std::size_t warmup = 0;
   std::size_t amount = 0;
-  std::cin >> warmup >> amount;
+  if (!(std::cin >> warmup >> amount)) die("an order without WARMUP and AMOUNT");
   load(warmup);
   const long long cpu = nanoseconds(server_cpu);
   const long long wall = nanoseconds(CLOCK_MONOTONIC);

@@ -40,7 +40,7 @@ class Echo {
   bool receive(int fd) {
     Progress& progress = progress_[fd];
     while (progress.received < progress.sent) {
-      const ssize_t size = recv(fd, reply_.data(), size_, MSG_DONTWAIT);
+      const ssize_t size = recv(fd, reply_.data(), size_, MSG_DONTWAIT | MSG_TRUNC);
       if (size < 0 && errno == EAGAIN) return false;
       if (size != static_cast<ssize_t>(size_)) die("recv");
       const std::size_t number = progress.received++;
