@@ -1,4 +1,3 @@
-#include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -52,14 +51,18 @@ itimerspec expiring_at(TimePoint deadline) noexcept {
   return expiry;
 }
 
-// read_counter() makes an eventfd or timerfd unreadable again.
-void read_counter(int descriptor) noexcept {
+constinit thread_local int loops_driven = 0;  // by this OS thread, nested
+
+// read_expirations() makes a timerfd unreadable again.
+void read_expirations(int descriptor) noexcept {
   std::uint64_t count = 0;
   while (::read(descriptor, &count, sizeof count) < 0 && errno == EINTR) {
   }
 }
 
 }  // namespace
+
+bool is_driving_a_loop() noexcept { return loops_driven != 0; }
 
 // Alarm ends a pass at its deadline. While it is set, a post ends the pass, too.
 class LoopCore::Alarm : private corothread::TimerNode {
@@ -103,15 +106,13 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
 }
 
 void LoopCore::open_descriptors() {
-  wake_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (wake_descriptor_ < 0) throw std::system_error(system_error(), "Loop: eventfd");
+  inbox_ = std::make_shared<Inbox>();
   timer_descriptor_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (timer_descriptor_ < 0) throw std::system_error(system_error(), "Loop: timerfd_create");
-  require_room_for(std::max(wake_descriptor_, timer_descriptor_));
+  require_room_for(std::max(inbox_->descriptor(), timer_descriptor_));
 }
 
 void LoopCore::close_descriptors() noexcept {
-  if (wake_descriptor_ >= 0) ::close(wake_descriptor_);
   if (timer_descriptor_ >= 0) ::close(timer_descriptor_);
 }
 
@@ -154,9 +155,7 @@ LoopCore::~LoopCore() {
     event_del(each);
   if (owns_base_) event_base_free(base_);
   close_descriptors();
-  while (Posted* each = posted_.exchange(nullptr)) {  // destroying one may post another
-    while (each != nullptr) delete std::exchange(each, each->next);
-  }
+  inbox_->discard_posts();
 }
 
 // --- the scheduler's wishes ---
@@ -203,7 +202,7 @@ void LoopCore::on_timer(evutil_socket_t descriptor, short, void* self) noexcept 
     event_del(&core.timer_event_);
     return;
   }
-  read_counter(descriptor);
+  read_expirations(descriptor);
   // After what else this pass has found: data that came with the deadline wins.
   core.timer_is_due_ = true;
   core.request_drain();
@@ -211,21 +210,14 @@ void LoopCore::on_timer(evutil_socket_t descriptor, short, void* self) noexcept 
 
 // --- other OS threads' wishes ---
 
-void LoopCore::notify() noexcept {
-  if (is_foreign() || notified_.exchange(true)) return;
-  const std::uint64_t one = 1;
-  while (::write(wake_descriptor_, &one, sizeof one) < 0 && errno == EINTR) {
-  }
-}
-
-void LoopCore::on_wake(evutil_socket_t descriptor, short, void* self) noexcept {
+void LoopCore::on_wake(evutil_socket_t, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
   if (core.is_foreign()) [[unlikely]] {
     event_del(&core.wake_event_);
     return;
   }
-  read_counter(descriptor);
-  core.notified_ = false;  // before looking: what comes from now on notifies anew
+  core.inbox_->acknowledge();
+  core.inbox_->deliver_wakes();
   core.run_posted();
   core.carry_out_abort();
   core.carry_out_stop();
@@ -253,30 +245,20 @@ void LoopCore::carry_out_abort() noexcept {
 
 void LoopCore::abort() noexcept {
   abort_requested_ = true;
-  notify();
+  inbox_->notify();
 }
 
 void LoopCore::stop() noexcept {
   stop_requested_ = true;
-  notify();
+  inbox_->notify();
 }
 
 void LoopCore::post(std::unique_ptr<Posted> function) noexcept {
-  Posted* const node = function.release();
-  node->next = posted_.load(std::memory_order_relaxed);
-  while (!posted_.compare_exchange_weak(node->next, node)) {
-  }
-  notify();
+  inbox_->post(std::move(function));
 }
 
 void LoopCore::run_posted() noexcept {
-  Posted* newest_first = posted_.exchange(nullptr);
-  Posted* in_order = nullptr;
-  while (newest_first != nullptr) {
-    Posted* const next = newest_first->next;
-    newest_first->next = in_order;
-    in_order = std::exchange(newest_first, next);
-  }
+  Posted* in_order = inbox_->take_posts();
   const Counted counted{callbacks};
   while (in_order != nullptr) {
     const std::unique_ptr<Posted> each{std::exchange(in_order, in_order->next)};
@@ -293,7 +275,7 @@ void LoopCore::run_posted() noexcept {
 // The wake event keeps the base from running out of events exactly while the loop has work that no
 // other event of its own stands for. Otherwise it is internal, as libevent's own notification is.
 bool LoopCore::add_wake_event(bool keeps_base_alive) noexcept {
-  assign(wake_event_, wake_descriptor_, EV_READ | EV_PERSIST, on_wake, this);
+  assign(wake_event_, inbox_->descriptor(), EV_READ | EV_PERSIST, on_wake, this);
   if (!keeps_base_alive) wake_event_.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
   keeps_base_alive_ = keeps_base_alive;
   return event_add(&wake_event_, nullptr) == 0;
@@ -336,6 +318,7 @@ void LoopCore::require_own_process(const char* what) const {
 // Lets libevent run. False if it does already: is_dispatching() doesn't see that in a base with
 // EVENT_BASE_FLAG_NO_CACHE_TIME.
 bool LoopCore::run_base(int flags) {
+  const Counted counted{loops_driven};
   errno = 0;
   if (event_base_loop(base_, flags) >= 0) return true;
   if (errno != 0) throw std::system_error(system_error(), "Loop: event_base_loop");
@@ -368,7 +351,7 @@ void LoopCore::run_once(Timeout timeout) {
 // A stop that came during a pass is meant for run(), which looks for it, or for the application's
 // dispatch, which has to be told.
 void LoopCore::leave_stop() noexcept {
-  if (stop_requested_ && !owns_base_) notify();
+  if (stop_requested_ && !owns_base_) inbox_->notify();
 }
 
 // One pass, or false if the base is being dispatched already.

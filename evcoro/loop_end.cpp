@@ -1,4 +1,6 @@
 // LoopCore, the end: of a loop, and of threads whose handle goes; and what is said of threads.
+#include <poll.h>
+
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -14,7 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long ~Loop lets cancelled threads run that keep each other ready.
+// How long ~Loop lets cancelled threads run that keep each other ready, or wait for other OS
+// threads.
 constexpr auto grace_time = 1s;
 
 }  // namespace
@@ -103,6 +106,27 @@ bool LoopCore::can_be_destroyed() const noexcept {
   return callbacks == 0 && !scheduler_.is_draining() && !(owns_base_ && is_dispatching());
 }
 
+// Whether a thread doesn't hear of its cancellation: it waits for a lock, which may come from
+// another OS thread.
+bool LoopCore::waits_for_other_os_thread() const noexcept {
+  bool waits = false;
+  scheduler_.for_each_live_task([&](const corothread::Task& task) {
+    waits |= task.cancel_reason() != CancelReason::none && !task.is_cancelled();
+  });
+  return waits;
+}
+
+// Waits for another OS thread to wake somebody; false if none does until deadline.
+bool LoopCore::await_inbox(TimePoint deadline) noexcept {
+  using std::chrono::milliseconds;
+  pollfd descriptor{.fd = inbox_->descriptor(), .events = POLLIN, .revents = 0};
+  const auto rest = std::chrono::ceil<milliseconds>(deadline - now());
+  if (rest <= 0ms || ::poll(&descriptor, 1, static_cast<int>(rest.count())) == 0) return false;
+  inbox_->acknowledge();
+  inbox_->deliver_wakes();
+  return true;
+}
+
 void LoopCore::end_threads() noexcept {
   if (corothread::Scheduler::current() == &scheduler_) {
     stacks::misuse(
@@ -118,7 +142,9 @@ void LoopCore::end_threads() noexcept {
   }
   const Counted counted{shutdowns_};
   cancel_all(nullptr);
-  drive_directly(now() + grace_time);
+  const TimePoint deadline = now() + grace_time;
+  drive_directly(deadline);
+  while (waits_for_other_os_thread() && await_inbox(deadline)) drive_directly(deadline);
   if (scheduler_.live_tasks() == 0) return;
   for (const ThreadInfo& each : threads()) {
     stacks::report(

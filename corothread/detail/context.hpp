@@ -220,8 +220,9 @@ class OsThread {
   static Strand unprepared_;  // of an OS thread on which nothing has been switched yet
 };
 
-// this_os_thread is constant-initialised: reading it is one segment-relative load.
-extern constinit thread_local OsThread this_os_thread;
+// this_os_thread is constant-initialised: reading it is one segment-relative load, in the layers
+// above, too.
+extern EVCORO_API constinit thread_local OsThread this_os_thread;
 
 // prepared_os_thread() is this_os_thread, ready for switches.
 inline OsThread& prepared_os_thread() noexcept {

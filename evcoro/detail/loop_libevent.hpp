@@ -5,7 +5,7 @@
 //                                request_drain            <--    (the first wake of a pass)
 //   drain_event_, same pass -->  on_drain                 -->    drain(): runs all ready tasks
 //   timer_event_ (timerfd) -->   on_timer, on_drain       -->    expire(), before drain()
-//   wake_event_ (eventfd)  -->   on_wake: posts, stop
+//   wake_event_ (eventfd)  -->   on_wake: the inbox, stop
 //
 // Four events a loop, whatever the number of its threads.
 #pragma once
@@ -19,6 +19,7 @@
 
 #include <corothread/loop_controller.hpp>
 #include <corothread/scheduler.hpp>
+#include <evcoro/detail/inbox.hpp>
 #include <evcoro/detail/process.hpp>
 #include <evcoro/loop.hpp>
 #include <evcoro/thread.hpp>
@@ -50,6 +51,10 @@ class Counted {
   int& count_;
 };
 
+// is_driving_a_loop() says whether the OS thread is inside of Loop::run() or the like. That it is
+// inside of an application's dispatch can't be known.
+bool is_driving_a_loop() noexcept;
+
 class LoopCore final : public corothread::LoopController {
  public:
   LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base);
@@ -61,6 +66,7 @@ class LoopCore final : public corothread::LoopController {
   event_base* base() const noexcept { return base_; }
   stacks::StackPool& stacks() const noexcept { return stacks_; }
   corothread::Scheduler& scheduler() noexcept { return scheduler_; }
+  const std::shared_ptr<Inbox>& inbox() const noexcept { return inbox_; }
   bool owns_base() const noexcept { return owns_base_; }
   bool is_shutting_down() const noexcept { return shutdowns_ != 0 || aborting_; }
 
@@ -149,7 +155,6 @@ class LoopCore final : public corothread::LoopController {
   bool pass(Timeout timeout);
   void leave_stop() noexcept;
   bool is_dispatching() const noexcept;
-  void notify() noexcept;
   void run_posted() noexcept;
   void settle() noexcept;
   void carry_out_stop() noexcept;
@@ -161,6 +166,8 @@ class LoopCore final : public corothread::LoopController {
   void cancel_all(const corothread::Task* except) noexcept;
   void drive_directly(TimePoint deadline) noexcept;
   bool wait_for_others(corothread::Task& self, TimePoint deadline) noexcept;
+  bool waits_for_other_os_thread() const noexcept;
+  bool await_inbox(TimePoint deadline) noexcept;
   bool is_ending_others(const corothread::Task& task) const noexcept;
   std::size_t threads_in_shutdown() const noexcept;
 
@@ -177,11 +184,9 @@ class LoopCore final : public corothread::LoopController {
   struct event drain_event_;  // activated by hand: drain in this pass
   struct event later_event_;  // zero timeout: drain after the next poll
   struct event timer_event_;  // the timerfd: the earliest deadline
-  struct event wake_event_;   // the eventfd
-  int wake_descriptor_ = -1;
+  struct event wake_event_;   // the inbox's eventfd
   int timer_descriptor_ = -1;
-  std::atomic<Posted*> posted_{nullptr};  // newest first
-  std::atomic<bool> notified_{false};     // the eventfd is readable, or about to be
+  std::shared_ptr<Inbox> inbox_;
   std::atomic<bool> stop_requested_{false};
   std::atomic<bool> abort_requested_{false};
   bool aborting_ = false;  // its threads are about to end
