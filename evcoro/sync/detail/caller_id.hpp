@@ -1,0 +1,20 @@
+// caller_id(): tells threads, and OS threads, apart while they live.
+#pragma once
+
+#include <cstdint>
+
+#include <corothread/detail/context.hpp>
+
+namespace evcoro::detail {
+
+// caller_id() is the address of the running task, or of what an OS thread has for itself: even, and
+// not 0. It is read from two places of the OS thread's own, without a call.
+inline std::uintptr_t caller_id() noexcept {
+  const auto& os_thread = corothread::detail::this_os_thread;
+  const void* const caller = os_thread.scheduler() != nullptr
+                                 ? static_cast<const void*>(os_thread.strand())
+                                 : static_cast<const void*>(&os_thread);
+  return reinterpret_cast<std::uintptr_t>(caller);
+}
+
+}  // namespace evcoro::detail

@@ -1,0 +1,108 @@
+#include <evcoro/sync/mutex.hpp>
+
+#include <mutex>
+
+#include <corothread/scheduler.hpp>
+#include <evcoro/error.hpp>
+#include <evcoro/sync/detail/caller_id.hpp>
+#include <evcoro/sync/detail/shielded.hpp>
+#include <stacks/report.hpp>
+
+namespace evcoro {
+
+// Node is who waits for the lock.
+struct Mutex::Node : detail::WaitNode {
+  Node(std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& state) noexcept
+      : WaitNode("mutex", &state), caller(its_caller) {}
+  const std::uintptr_t caller;
+};
+
+Mutex::~Mutex() {
+  if (holder() != 0) stacks::misuse("a Mutex was destroyed while it was locked");
+}
+
+inline bool Mutex::take_at_once(std::uintptr_t caller) noexcept {
+  std::uintptr_t unlocked = 0;
+  if (detail::is_single_threaded()) {
+    if (state_.load(std::memory_order_relaxed) != unlocked) return false;
+    state_.store(caller, std::memory_order_relaxed);
+    return true;
+  }
+  return state_.compare_exchange_strong(unlocked, caller, std::memory_order_acquire,
+                                        std::memory_order_relaxed);
+}
+
+inline bool Mutex::leave_at_once(std::uintptr_t caller) noexcept {
+  if (detail::is_single_threaded()) {
+    if (state_.load(std::memory_order_relaxed) != caller) return false;
+    state_.store(0, std::memory_order_relaxed);
+    return true;
+  }
+  return state_.compare_exchange_strong(caller, 0, std::memory_order_release,
+                                        std::memory_order_relaxed);
+}
+
+void Mutex::lock() noexcept {
+  const std::uintptr_t caller = detail::caller_id();
+  if (!take_at_once(caller)) [[unlikely]]
+    wait_out(caller);
+}
+
+[[gnu::noinline]] void Mutex::wait_out(std::uintptr_t caller) noexcept {
+  const detail::Shielded shielded;
+  const std::error_code error = lock_slowly(caller, never);
+  if (error == std::errc::resource_deadlock_would_occur)
+    stacks::misuse("a Mutex was locked by who holds it already; see RecursiveMutex");
+  if (error)
+    stacks::misuse("a callback of a loop waits for a Mutex; use try_lock(), or spawn a thread");
+}
+
+std::error_code Mutex::lock(Timeout timeout) noexcept {
+  if (const auto error = detail::admit_wait()) return error;
+  const std::uintptr_t caller = detail::caller_id();
+  return take_at_once(caller) ? detail::no_error : lock_slowly(caller, timeout);
+}
+
+bool Mutex::try_lock() noexcept { return take_at_once(detail::caller_id()); }
+
+// With the queue's lock held: takes what is free, or lets the holder know that somebody waits.
+bool Mutex::take_or_mark(std::uintptr_t caller) noexcept {
+  std::uintptr_t state = state_.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uintptr_t wanted = state == 0 ? caller : state | contended;
+    if (state_.compare_exchange_weak(state, wanted, std::memory_order_acquire,
+                                     std::memory_order_relaxed)) {
+      return state == 0;
+    }
+  }
+}
+
+[[gnu::noinline]] std::error_code Mutex::lock_slowly(std::uintptr_t caller,
+                                                     Timeout timeout) noexcept {
+  if (holder() == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
+  std::unique_lock lock{queue_.lock()};
+  if (take_or_mark(caller)) return {};
+  Node self{caller, state_};
+  return queue_.wait(lock, self, timeout);
+}
+
+void Mutex::unlock() noexcept {
+  const std::uintptr_t caller = detail::caller_id();
+  if (!leave_at_once(caller)) [[unlikely]]
+    unlock_slowly(caller);
+}
+
+[[gnu::noinline]] void Mutex::unlock_slowly(std::uintptr_t caller) noexcept {
+  if (holder() != caller) stacks::misuse("a Mutex was unlocked by somebody who doesn't hold it");
+  detail::Wakeups wakeups;
+  const std::lock_guard lock{queue_.lock()};
+  if (queue_.empty()) return state_.store(0, std::memory_order_release);
+  Node& next = static_cast<Node&>(queue_.first());
+  next.unlink();
+  state_.store(next.caller | (queue_.empty() ? 0 : contended), std::memory_order_release);
+  queue_.grant(next, wakeups);
+}
+
+bool Mutex::is_held_by_caller() const noexcept { return holder() == detail::caller_id(); }
+
+}  // namespace evcoro

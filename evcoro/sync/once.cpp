@@ -1,0 +1,41 @@
+#include <evcoro/sync/once.hpp>
+
+#include <mutex>
+
+#include <evcoro/error.hpp>
+#include <evcoro/sync/detail/caller_id.hpp>
+
+namespace evcoro {
+
+struct Once::Node : detail::WaitNode {
+  Node(std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& doer) noexcept
+      : WaitNode("once", &doer), caller(its_caller) {}
+  const std::uintptr_t caller;
+};
+
+std::error_code Once::begin(Timeout timeout) noexcept {
+  if (const auto error = detail::admit_wait()) return error;
+  const std::uintptr_t caller = detail::caller_id();
+  std::unique_lock lock{queue_.lock()};
+  if (caller_ == done) return {};
+  if (caller_ == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
+  if (caller_ == 0) {
+    caller_ = caller;
+    return {};
+  }
+  Node self{caller, caller_};
+  return queue_.wait(lock, self, timeout);
+}
+
+void Once::end(bool has_succeeded) noexcept {
+  detail::Wakeups wakeups;
+  const std::lock_guard lock{queue_.lock()};
+  caller_ = has_succeeded ? done : 0;
+  if (has_succeeded) return queue_.grant_all(wakeups);
+  if (queue_.empty()) return;
+  Node& next = static_cast<Node&>(queue_.first());
+  caller_ = next.caller;
+  queue_.grant(next, wakeups);
+}
+
+}  // namespace evcoro

@@ -1,0 +1,56 @@
+#include <evcoro/sync/semaphore.hpp>
+
+#include <mutex>
+
+#include <evcoro/error.hpp>
+
+namespace evcoro {
+
+struct Semaphore::Node : detail::WaitNode {
+  explicit Node(std::size_t its_count) noexcept : WaitNode("semaphore"), count(its_count) {}
+  const std::size_t count;
+};
+
+void Semaphore::serve(detail::Wakeups& wakeups) noexcept {
+  while (!queue_.empty()) {
+    Node& first = static_cast<Node&>(queue_.first());
+    if (first.count > available_) return;
+    available_ -= first.count;
+    queue_.grant(first, wakeups);
+  }
+}
+
+std::error_code Semaphore::acquire(std::size_t count, Timeout timeout) noexcept {
+  if (const auto error = detail::admit_wait()) return error;
+  detail::Wakeups wakeups;
+  std::unique_lock lock{queue_.lock()};
+  if (queue_.empty() && count <= available_) {
+    available_ -= count;
+    return {};
+  }
+  Node self{count};
+  const auto error = queue_.wait(lock, self, timeout);
+  if (error) serve(wakeups);  // those who have waited behind this one may want less
+  return error;
+}
+
+bool Semaphore::try_acquire(std::size_t count) noexcept {
+  const std::lock_guard lock{queue_.lock()};
+  if (!queue_.empty() || count > available_) return false;
+  available_ -= count;
+  return true;
+}
+
+void Semaphore::release(std::size_t count) noexcept {
+  detail::Wakeups wakeups;
+  const std::lock_guard lock{queue_.lock()};
+  available_ += count;
+  serve(wakeups);
+}
+
+std::size_t Semaphore::available() const noexcept {
+  const std::lock_guard lock{queue_.lock()};
+  return queue_.empty() ? available_ : 0;
+}
+
+}  // namespace evcoro

@@ -1,0 +1,110 @@
+#include <evcoro/sync/shared_mutex.hpp>
+
+#include <mutex>
+
+#include <evcoro/error.hpp>
+#include <evcoro/sync/detail/caller_id.hpp>
+#include <evcoro/sync/detail/shielded.hpp>
+#include <stacks/report.hpp>
+
+namespace evcoro {
+
+struct SharedMutex::Node : detail::WaitNode {
+  Node(Kind its_kind, std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& writer) noexcept
+      : WaitNode(its_kind == Kind::shared ? "shared mutex, as a reader" : "shared mutex", &writer),
+        kind(its_kind),
+        caller(its_caller) {}
+  const Kind kind;
+  const std::uintptr_t caller;
+};
+
+SharedMutex::~SharedMutex() {
+  if (writer_ != 0 || readers_ != 0)
+    stacks::misuse("a SharedMutex was destroyed while it was locked");
+}
+
+bool SharedMutex::can_enter(Kind kind) const noexcept {
+  return writer_.load(std::memory_order_relaxed) == 0 && (kind == Kind::shared || readers_ == 0);
+}
+
+void SharedMutex::enter(Kind kind, std::uintptr_t caller) noexcept {
+  if (kind == Kind::shared) {
+    ++readers_;
+  } else {
+    writer_.store(caller, std::memory_order_relaxed);
+  }
+}
+
+// Lets in who can enter now, in order of coming.
+void SharedMutex::serve(detail::Wakeups& wakeups) noexcept {
+  while (!queue_.empty()) {
+    Node& first = static_cast<Node&>(queue_.first());
+    if (!can_enter(first.kind)) return;
+    enter(first.kind, first.caller);
+    queue_.grant(first, wakeups);
+  }
+}
+
+bool SharedMutex::try_enter(Kind kind) noexcept {
+  const std::lock_guard lock{queue_.lock()};
+  if (!queue_.empty() || !can_enter(kind)) return false;
+  enter(kind, detail::caller_id());
+  return true;
+}
+
+std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept {
+  const std::uintptr_t caller = detail::caller_id();
+  detail::Wakeups wakeups;
+  std::unique_lock lock{queue_.lock()};
+  if (queue_.empty() && can_enter(kind)) return enter(kind, caller), detail::no_error;
+  if (writer_ == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
+  Node self{kind, caller, writer_};
+  const auto error = queue_.wait(lock, self, timeout);
+  if (error) serve(wakeups);  // those who have waited behind this one
+  return error;
+}
+
+void SharedMutex::wait_out(Kind kind) noexcept {
+  const detail::Shielded shielded;
+  const std::error_code error = wait_to_enter(kind, never);
+  if (error == std::errc::resource_deadlock_would_occur)
+    stacks::misuse("a SharedMutex was locked by who holds it already");
+  if (error) {
+    stacks::misuse(
+        "a callback of a loop waits for a SharedMutex; use try_lock(), or spawn a thread");
+  }
+}
+
+void SharedMutex::lock() noexcept { wait_out(Kind::exclusive); }
+void SharedMutex::lock_shared() noexcept { wait_out(Kind::shared); }
+bool SharedMutex::try_lock() noexcept { return try_enter(Kind::exclusive); }
+bool SharedMutex::try_lock_shared() noexcept { return try_enter(Kind::shared); }
+
+std::error_code SharedMutex::lock(Timeout timeout) noexcept {
+  if (const auto error = detail::admit_wait()) return error;
+  return wait_to_enter(Kind::exclusive, timeout);
+}
+
+std::error_code SharedMutex::lock_shared(Timeout timeout) noexcept {
+  if (const auto error = detail::admit_wait()) return error;
+  return wait_to_enter(Kind::shared, timeout);
+}
+
+void SharedMutex::unlock() noexcept {
+  detail::Wakeups wakeups;
+  const std::lock_guard lock{queue_.lock()};
+  if (writer_ != detail::caller_id())
+    stacks::misuse("a SharedMutex was unlocked by somebody who isn't its writer");
+  writer_ = 0;
+  serve(wakeups);
+}
+
+void SharedMutex::unlock_shared() noexcept {
+  detail::Wakeups wakeups;
+  const std::lock_guard lock{queue_.lock()};
+  if (readers_ == 0) stacks::misuse("unlock_shared() of a SharedMutex that has no reader");
+  --readers_;
+  serve(wakeups);
+}
+
+}  // namespace evcoro
