@@ -46,6 +46,12 @@ EVCORO_API const char* to_string(Priority priority) noexcept;
 enum class TaskState : std::uint8_t { ready, running, parked, ended };
 EVCORO_API const char* to_string(TaskState state) noexcept;
 
+class Task;
+
+namespace detail {
+Task* running_task() noexcept;
+}
+
 class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private TimerNode {
  public:
   Task(const Task&) = delete;
@@ -102,6 +108,7 @@ class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private
 
  private:
   friend class Scheduler;
+  friend Task* detail::running_task() noexcept;
   template <class T, class... Arguments>
   friend T* detail::construct_on_stack(stacks::StackPool& pool, std::error_code& error,
                                        Arguments&&... arguments);

@@ -34,8 +34,7 @@ void TimerWheel::link(TimerNode& node, TimePoint deadline) noexcept {
   ++size_;
 }
 
-void TimerWheel::disarm(TimerNode& node) noexcept {
-  if (node.next_ == nullptr) return;
+void TimerWheel::unlink(TimerNode& node) noexcept {
   remove(node);
   --size_;
 }

@@ -87,7 +87,9 @@ class EVCORO_API TimerWheel {
   }
 
   // disarm() takes node out; it may be armed or not.
-  void disarm(TimerNode& node) noexcept;
+  void disarm(TimerNode& node) noexcept {
+    if (node.next_ != nullptr) unlink(node);
+  }
 
   // disarm_lazily() leaves node linked, in the hope that it will be armed again soon. Until its
   // slot is reached it must live, and it may cause an expire() that finds nothing.
@@ -113,6 +115,7 @@ class EVCORO_API TimerWheel {
   struct Slot : TimerNode {};
 
   void link(TimerNode& node, TimePoint deadline) noexcept;
+  void unlink(TimerNode& node) noexcept;
   void insert(TimerNode& node) noexcept;
   void remove(TimerNode& node) noexcept;
   void take_out_all(Slot& slot, Slot& list) noexcept;

@@ -65,6 +65,8 @@ class Category final : public std::error_category {
       case Errc::descriptors_lost:
         return "more descriptors arrived than there was room for, and all were closed; receive "
                "with room for as many as the sender sends";
+      case Errc::channel_closed:
+        return "the channel is closed; who receives has got all that was in it";
     }
     return "unknown error";
   }
@@ -104,6 +106,8 @@ class Category final : public std::error_category {
         return std::errc::no_message_available;
       case Errc::descriptors_lost:
         return std::errc::message_size;
+      case Errc::channel_closed:
+        return std::errc::broken_pipe;
       case Errc::no_address:
       case Errc::bad_option_value:
         break;

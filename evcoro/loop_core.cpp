@@ -106,7 +106,7 @@ LoopCore::LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base)
 }
 
 void LoopCore::open_descriptors() {
-  inbox_ = std::make_shared<Inbox>();
+  inbox_ = new Inbox;
   timer_descriptor_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (timer_descriptor_ < 0) throw std::system_error(system_error(), "Loop: timerfd_create");
   require_room_for(std::max(inbox_->descriptor(), timer_descriptor_));
@@ -114,6 +114,9 @@ void LoopCore::open_descriptors() {
 
 void LoopCore::close_descriptors() noexcept {
   if (timer_descriptor_ >= 0) ::close(timer_descriptor_);
+  if (inbox_ == nullptr) return;
+  inbox_->discard_posts();
+  inbox_->unref();
 }
 
 void LoopCore::add_events() {
@@ -155,7 +158,6 @@ LoopCore::~LoopCore() {
     event_del(each);
   if (owns_base_) event_base_free(base_);
   close_descriptors();
-  inbox_->discard_posts();
 }
 
 // --- the scheduler's wishes ---

@@ -21,6 +21,10 @@
 
 namespace evcoro {
 
+namespace detail {
+class TimerSelectCase;
+}
+
 class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode {
  public:
   // Making one outside a thread is a misuse, which terminates.
@@ -66,6 +70,7 @@ class EVCORO_API Timer : public stacks::ListLink, private corothread::TimerNode 
 
  private:
   friend class detail::ThreadTask;
+  friend class detail::TimerSelectCase;
   Timer(detail::ThreadTask& owner, bool is_of_c) noexcept;
   static Result<Timer*> wait_any_of(bool c, Timeout timeout) noexcept;
   static void on_fire(TimerNode& node) noexcept;

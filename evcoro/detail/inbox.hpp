@@ -6,7 +6,7 @@
 //   add(wake); notify()  --> wakes                  deliver_wakes()
 //   notify()                                        take_posts()
 //
-// It is shared, so that who has added something may notify although the loop has gone meanwhile.
+// It is counted, so that who has added something may notify although the loop has gone meanwhile.
 #pragma once
 
 #include <atomic>
@@ -19,10 +19,15 @@ namespace evcoro::detail {
 
 class Inbox {
  public:
-  Inbox();  // throws std::system_error
-  ~Inbox();
+  Inbox();  // throws std::system_error; the caller has a reference
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
+
+  // ref() and unref() count who uses it; it goes with the last.
+  void ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void unref() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
 
   // descriptor() is the eventfd: readable when there is something new.
   int descriptor() const noexcept { return descriptor_; }
@@ -46,11 +51,13 @@ class Inbox {
   }
 
  private:
+  ~Inbox();
   bool is_first_to_notify() noexcept { return !is_notified_.exchange(true); }
   void write_descriptor() const noexcept;
 
   const int process_;  // that made it: in another the descriptor is not ours to write
   int descriptor_;
+  std::atomic<int> references_{1};
   std::atomic<Posted*> posts_{nullptr};      // newest first
   std::atomic<RemoteWake*> wakes_{nullptr};  // newest first
   std::atomic<bool> is_notified_{false};     // the eventfd is readable, or about to be

@@ -66,7 +66,7 @@ class LoopCore final : public corothread::LoopController {
   event_base* base() const noexcept { return base_; }
   stacks::StackPool& stacks() const noexcept { return stacks_; }
   corothread::Scheduler& scheduler() noexcept { return scheduler_; }
-  const std::shared_ptr<Inbox>& inbox() const noexcept { return inbox_; }
+  Inbox& inbox() const noexcept { return *inbox_; }
   bool owns_base() const noexcept { return owns_base_; }
   bool is_shutting_down() const noexcept { return shutdowns_ != 0 || aborting_; }
 
@@ -186,7 +186,7 @@ class LoopCore final : public corothread::LoopController {
   struct event timer_event_;  // the timerfd: the earliest deadline
   struct event wake_event_;   // the inbox's eventfd
   int timer_descriptor_ = -1;
-  std::shared_ptr<Inbox> inbox_;
+  Inbox* inbox_ = nullptr;  // which may outlive this
   std::atomic<bool> stop_requested_{false};
   std::atomic<bool> abort_requested_{false};
   bool aborting_ = false;  // its threads are about to end

@@ -28,7 +28,7 @@ std::error_code BarrierCore::wait(std::uint64_t phase, Timeout timeout) noexcept
   if (const auto error = admit_wait()) return error;
   std::unique_lock lock{queue_.lock()};
   if (phase != phase_) return {};
-  WaitNode self{"barrier"};
+  LoneWaiter self{"barrier"};
   return queue_.wait(lock, self, timeout);
 }
 

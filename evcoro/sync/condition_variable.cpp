@@ -1,11 +1,12 @@
 #include <evcoro/sync/condition_variable.hpp>
+#include <evcoro/sync/detail/sleeper_inline.hpp>
 
 namespace evcoro {
 
 void ConditionVariable::notify_one() noexcept {
   detail::Wakeups wakeups;
   const std::lock_guard lock{queue_.lock()};
-  if (!queue_.empty()) queue_.grant_first(wakeups);
+  queue_.grant_first(wakeups);
 }
 
 void ConditionVariable::notify_all() noexcept {
@@ -14,14 +15,15 @@ void ConditionVariable::notify_all() noexcept {
   queue_.grant_all(wakeups);
 }
 
-void ConditionVariable::enter(detail::WaitNode& node) noexcept {
+std::error_code ConditionVariable::enter(detail::LoneWaiter& waiter) noexcept {
+  if (const auto error = waiter.admit()) return error;
   const std::lock_guard lock{queue_.lock()};
-  queue_.enqueue(node);
+  queue_.enqueue(waiter);
+  return {};
 }
 
-std::error_code ConditionVariable::leave(detail::WaitNode& node, TimePoint deadline) noexcept {
-  std::unique_lock lock{queue_.lock()};
-  return detail::to_error(queue_.await(lock, node, deadline));
+std::error_code ConditionVariable::leave(detail::LoneWaiter& waiter, TimePoint deadline) noexcept {
+  return detail::to_error(queue_.await(waiter, deadline));
 }
 
 }  // namespace evcoro

@@ -69,17 +69,16 @@ class EVCORO_API ConditionVariable {
  private:
   template <class Lock>
   std::error_code wait_until(Lock& lock, TimePoint deadline) {
-    detail::WaitNode self{"condition variable"};
-    if (const auto error = self.admit()) return error;
-    enter(self);
+    detail::LoneWaiter self{"condition variable"};
+    if (const auto error = enter(self)) return error;
     lock.unlock();
     const std::error_code error = leave(self, deadline);
     lock.lock();
     return error;
   }
 
-  void enter(detail::WaitNode& node) noexcept;
-  std::error_code leave(detail::WaitNode& node, TimePoint deadline) noexcept;
+  std::error_code enter(detail::LoneWaiter& waiter) noexcept;
+  std::error_code leave(detail::LoneWaiter& waiter, TimePoint deadline) noexcept;
 
   detail::WaitQueue queue_;
 };

@@ -9,7 +9,7 @@ namespace evcoro {
 void Event::set() noexcept {
   detail::Wakeups wakeups;
   const std::lock_guard lock{queue_.lock()};
-  if (reset_ == Reset::automatic && !queue_.empty()) return queue_.grant_first(wakeups);
+  if (reset_ == Reset::automatic && queue_.grant_first(wakeups)) return;
   is_set_ = true;
   queue_.grant_all(wakeups);
 }
@@ -29,7 +29,7 @@ std::error_code Event::wait(Timeout timeout) noexcept {
   if (const auto error = detail::admit_wait()) return error;
   std::unique_lock lock{queue_.lock()};
   if (pass()) return {};
-  detail::WaitNode self{"event"};
+  detail::LoneWaiter self{"event"};
   return queue_.wait(lock, self, timeout);
 }
 

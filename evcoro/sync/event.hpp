@@ -19,6 +19,10 @@
 
 namespace evcoro {
 
+namespace detail {
+class EventSelectCase;
+}
+
 class EVCORO_API Event {
  public:
   enum class Reset { automatic, manual };
@@ -44,6 +48,7 @@ class EVCORO_API Event {
   bool is_set() const noexcept;
 
  private:
+  friend class detail::EventSelectCase;
   bool pass() noexcept;
 
   const Reset reset_;

@@ -19,7 +19,7 @@ std::error_code Latch::wait(Timeout timeout) noexcept {
   if (const auto error = detail::admit_wait()) return error;
   std::unique_lock lock{queue_.lock()};
   if (missing_ == 0) return {};
-  detail::WaitNode self{"latch"};
+  detail::LoneWaiter self{"latch"};
   return queue_.wait(lock, self, timeout);
 }
 

@@ -11,9 +11,9 @@
 namespace evcoro {
 
 // Node is who waits for the lock.
-struct Mutex::Node : detail::WaitNode {
+struct Mutex::Node : detail::LoneWaiter {
   Node(std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& state) noexcept
-      : WaitNode("mutex", &state), caller(its_caller) {}
+      : LoneWaiter("mutex", &state), caller(its_caller) {}
   const std::uintptr_t caller;
 };
 

@@ -7,9 +7,9 @@
 
 namespace evcoro {
 
-struct Once::Node : detail::WaitNode {
+struct Once::Node : detail::LoneWaiter {
   Node(std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& doer) noexcept
-      : WaitNode("once", &doer), caller(its_caller) {}
+      : LoneWaiter("once", &doer), caller(its_caller) {}
   const std::uintptr_t caller;
 };
 

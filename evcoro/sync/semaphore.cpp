@@ -6,8 +6,8 @@
 
 namespace evcoro {
 
-struct Semaphore::Node : detail::WaitNode {
-  explicit Node(std::size_t its_count) noexcept : WaitNode("semaphore"), count(its_count) {}
+struct Semaphore::Node : detail::LoneWaiter {
+  explicit Node(std::size_t its_count) noexcept : LoneWaiter("semaphore"), count(its_count) {}
   const std::size_t count;
 };
 
@@ -22,7 +22,6 @@ void Semaphore::serve(detail::Wakeups& wakeups) noexcept {
 
 std::error_code Semaphore::acquire(std::size_t count, Timeout timeout) noexcept {
   if (const auto error = detail::admit_wait()) return error;
-  detail::Wakeups wakeups;
   std::unique_lock lock{queue_.lock()};
   if (queue_.empty() && count <= available_) {
     available_ -= count;
@@ -30,7 +29,7 @@ std::error_code Semaphore::acquire(std::size_t count, Timeout timeout) noexcept 
   }
   Node self{count};
   const auto error = queue_.wait(lock, self, timeout);
-  if (error) serve(wakeups);  // those who have waited behind this one may want less
+  if (error) release(0);  // those who have waited behind this one may want less
   return error;
 }
 

@@ -9,9 +9,10 @@
 
 namespace evcoro {
 
-struct SharedMutex::Node : detail::WaitNode {
+struct SharedMutex::Node : detail::LoneWaiter {
   Node(Kind its_kind, std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& writer) noexcept
-      : WaitNode(its_kind == Kind::shared ? "shared mutex, as a reader" : "shared mutex", &writer),
+      : LoneWaiter(its_kind == Kind::shared ? "shared mutex, as a reader" : "shared mutex",
+                   &writer),
         kind(its_kind),
         caller(its_caller) {}
   const Kind kind;
@@ -45,6 +46,13 @@ void SharedMutex::serve(detail::Wakeups& wakeups) noexcept {
   }
 }
 
+// Of one who has left without having entered.
+void SharedMutex::serve_those_behind() noexcept {
+  detail::Wakeups wakeups;
+  const std::lock_guard lock{queue_.lock()};
+  serve(wakeups);
+}
+
 bool SharedMutex::try_enter(Kind kind) noexcept {
   const std::lock_guard lock{queue_.lock()};
   if (!queue_.empty() || !can_enter(kind)) return false;
@@ -54,13 +62,12 @@ bool SharedMutex::try_enter(Kind kind) noexcept {
 
 std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept {
   const std::uintptr_t caller = detail::caller_id();
-  detail::Wakeups wakeups;
   std::unique_lock lock{queue_.lock()};
   if (queue_.empty() && can_enter(kind)) return enter(kind, caller), detail::no_error;
   if (writer_ == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
   Node self{kind, caller, writer_};
   const auto error = queue_.wait(lock, self, timeout);
-  if (error) serve(wakeups);  // those who have waited behind this one
+  if (error) serve_those_behind();
   return error;
 }
 

@@ -8,8 +8,8 @@
 
 namespace evcoro {
 
-struct WaitGroup::Node : detail::WaitNode {
-  explicit Node(std::uint64_t its_target) noexcept : WaitNode("wait group"), target(its_target) {}
+struct WaitGroup::Node : detail::LoneWaiter {
+  explicit Node(std::uint64_t its_target) noexcept : LoneWaiter("wait group"), target(its_target) {}
   const std::uint64_t target;
 };
 

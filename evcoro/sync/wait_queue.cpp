@@ -3,16 +3,12 @@
 #include <thread>
 #include <utility>
 
-#include <corothread/scheduler.hpp>
 #include <evcoro/detail/inbox.hpp>
-#include <evcoro/detail/loop_libevent.hpp>
-#include <evcoro/error.hpp>
-#include <evcoro/sync/detail/wait_queue.hpp>
+#include <evcoro/sync/detail/sleeper_inline.hpp>
 #include <stacks/report.hpp>
 
 namespace evcoro::detail {
 
-using corothread::Scheduler;
 using corothread::Wake;
 
 namespace {
@@ -43,20 +39,24 @@ void SpinLock::lock_slowly() noexcept {
   } while (is_taken_.exchange(true, std::memory_order_acquire));
 }
 
-std::error_code admit_wait() noexcept {
-  const ThreadTask* const thread = current_thread();
-  if (thread == nullptr || !thread->is_cancelled()) return no_error;
-  return to_error(Scheduler::refuse_to_wait());
+bool is_refused() noexcept {
+  const corothread::Task* const task = corothread::detail::running_task();
+  return task != nullptr && task->is_cancelled();
 }
+
+std::error_code refuse_wait() noexcept { return to_error(corothread::Scheduler::refuse_to_wait()); }
 
 // --- Wakeups ---
 
-void Wakeups::add(std::shared_ptr<Inbox> inbox) noexcept {
-  if (inbox_ != nullptr && inbox_ != inbox) send();
-  inbox_ = std::move(inbox);
+void Wakeups::add(Inbox& inbox) noexcept {
+  if (inbox_ != nullptr) send();
+  inbox_ = &inbox;
 }
 
-void Wakeups::send() noexcept { std::exchange(inbox_, nullptr)->notify(); }
+void Wakeups::send() noexcept {
+  inbox_->notify();
+  std::exchange(inbox_, nullptr)->unref();
+}
 
 // --- Sleeper ---
 
@@ -67,100 +67,96 @@ struct OsThreadParker {
   bool is_woken = false;
 };
 
-namespace {
-
 OsThreadParker& parker_of_this_os_thread() noexcept {
   thread_local OsThreadParker parker;
   return parker;
 }
 
-}  // namespace
-
-Sleeper::Sleeper(const char* what, const std::atomic<std::uintptr_t>* holder) noexcept
-    : task_(current_thread()),
-      os_thread_(&corothread::detail::this_os_thread),
-      parker_(task_ != nullptr ? nullptr : &parker_of_this_os_thread()),
-      what_(what),
-      holder_(holder) {
-  remote_.task = task_;
-}
-
-std::error_code Sleeper::admit() const noexcept {
-  if (task_ == nullptr && is_driving_a_loop()) return Errc::not_in_a_thread;
-  return no_error;
-}
-
-Wake Sleeper::sleep(TimePoint deadline) noexcept {
-  if (task_ == nullptr) return sleep_in_os_thread(deadline);
-  if (remote_.is_delivered) return Wake::ready;  // while something else was waited for
-  return Scheduler::park(deadline, {what_});
-}
+Sleeper::Sleeper(const char* what, const std::atomic<std::uintptr_t>* holder,
+                 Queues queues) noexcept
+    : Sleeper(corothread::detail::running_task(), place_for(corothread::detail::running_task()),
+              what, holder, queues) {}
 
 Wake Sleeper::sleep_in_os_thread(TimePoint deadline) noexcept {
-  std::unique_lock lock{parker_->mutex};
-  const auto is_woken = [&] { return parker_->is_woken; };
+  OsThreadParker& parker = this->parker();
+  std::unique_lock lock{parker.mutex};
+  const auto is_woken = [&] { return parker.is_woken; };
   if (deadline == never) {
-    parker_->condition.wait(lock, is_woken);
-  } else if (!parker_->condition.wait_until(lock, deadline, is_woken)) {
+    parker.condition.wait(lock, is_woken);
+  } else if (!parker.condition.wait_until(lock, deadline, is_woken)) {
     return Wake::timed_out;
   }
-  parker_->is_woken = false;
+  parker.is_woken = false;
   return Wake::ready;
 }
 
 void Sleeper::wake(Wakeups& wakeups) noexcept {
-  if (task_ == nullptr) {
-    const std::lock_guard lock{parker_->mutex};
-    parker_->is_woken = true;
-    parker_->condition.notify_one();  // under the lock: then its thread can't be gone
-  } else if (os_thread_ == &corothread::detail::this_os_thread) {
+  if (place_ == &corothread::detail::this_os_thread) [[likely]] {
     remote_.is_delivered = true;
-    task_->scheduler()->wake(*task_, Wake::ready);
+    remote_.task->scheduler()->wake(*remote_.task, Wake::ready);
   } else {
-    std::shared_ptr<Inbox> inbox = task_->core().inbox();
-    if (inbox->add(remote_)) wakeups.add(std::move(inbox));
+    remote_.task == nullptr ? wake_os_thread() : wake_elsewhere(wakeups);
+  }
+}
+
+void Sleeper::wake_os_thread() noexcept {
+  const std::lock_guard lock{parker().mutex};
+  parker().is_woken = true;
+  parker().condition.notify_one();  // under the lock: then its thread can't be gone
+}
+
+namespace {
+
+Inbox& inbox_of(const corothread::Task& task) noexcept {
+  return static_cast<const ThreadTask&>(task).core().inbox();
+}
+
+}  // namespace
+
+void Sleeper::wake_elsewhere(Wakeups& wakeups) noexcept {
+  Inbox& inbox = inbox_of(*remote_.task);
+  inbox.ref();  // since the loop may go as soon as its thread knows
+  if (inbox.add(remote_)) {
+    wakeups.add(inbox);
+  } else {
+    inbox.unref();
   }
 }
 
 void Sleeper::await_wake() noexcept {
-  if (task_ == nullptr) {
+  if (remote_.task == nullptr) {
     sleep_in_os_thread(never);
     return;
   }
-  for (Pause pause; !remote_.is_delivered; pause()) task_->core().inbox()->deliver_wakes();
+  for (Pause pause; !remote_.is_delivered; pause()) inbox_of(*remote_.task).deliver_wakes();
 }
 
 // --- WaitQueue ---
 
+// The last who has granted something may not have released the lock yet.
 WaitQueue::~WaitQueue() {
   const std::lock_guard lock{lock_};
-  if (empty()) return;
-  stacks::ReportLine{} << "evcoro: somebody waits for it: " << first().what() << "\n"
+  if (!empty()) refuse_to_go(first().sleeper);
+}
+
+std::error_code WaitQueue::wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter,
+                                Timeout timeout) noexcept {
+  std::error_code error = waiter.admit();
+  if (!timeout.may_wait()) error = to_error(Wake::timed_out);
+  if (!error) enqueue(waiter);
+  lock.release()->unlock();
+  if (error) return error;
+  return to_error(await(waiter, timeout.deadline()));
+}
+
+Wake WaitQueue::await(LoneWaiter& waiter, TimePoint deadline) noexcept {
+  return detail::await(waiter, waiter, lock_, deadline);
+}
+
+void refuse_to_go(const Sleeper& sleeper) noexcept {
+  stacks::ReportLine{} << "evcoro: somebody waits for it: " << sleeper.what() << "\n"
                        << stacks::ReportLine::send;
   stacks::misuse("what is waited for was destroyed");
-}
-
-std::error_code WaitQueue::wait(std::unique_lock<SpinLock>& lock, WaitNode& node,
-                                Timeout timeout) noexcept {
-  if (!timeout.may_wait()) return to_error(Wake::timed_out);
-  if (const auto error = node.admit()) return error;
-  enqueue(node);
-  return to_error(await(lock, node, timeout.deadline()));
-}
-
-Wake WaitQueue::await(std::unique_lock<SpinLock>& lock, WaitNode& node,
-                      TimePoint deadline) noexcept {
-  lock.unlock();
-  const Wake how = node.sleep(deadline);
-  if (how == Wake::ready) return how;
-  lock.lock();
-  if (!node.is_claimed()) {
-    node.unlink();
-    return how;
-  }
-  lock.unlock();
-  node.await_wake();
-  return Wake::ready;
 }
 
 }  // namespace evcoro::detail

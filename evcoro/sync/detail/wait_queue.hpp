@@ -5,14 +5,14 @@
 //     if (const auto error = admit_wait()) return error;
 //     std::unique_lock lock{queue_.lock()};
 //     if (is_set_) return {};
-//     WaitNode self{"flag"};
+//     LoneWaiter self{"flag"};
 //     return queue_.wait(lock, self, timeout);        // no error: someone has granted it
 //   }
 //   void Flag::set() noexcept {
 //     Wakeups wakeups;                                // goes after the lock
 //     const std::lock_guard lock{queue_.lock()};
 //     is_set_ = true;
-//     while (!queue_.empty()) queue_.grant_first(wakeups);
+//     queue_.grant_all(wakeups);
 //   }
 //
 // What a waiter waits for is handed to it while the lock is held, and the hand-over is final: who
@@ -29,12 +29,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <system_error>
 
 #include <corothread/task.hpp>
 #include <evcoro/detail/remote_wake.hpp>
+#include <evcoro/error.hpp>
 #include <evcoro/sync/detail/spin_lock.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
@@ -44,10 +44,12 @@ namespace evcoro::detail {
 
 class Inbox;
 struct OsThreadParker;
-class ThreadTask;
 
-// admit_wait() is what a cancelled thread's blocking call returns instead of beginning.
-EVCORO_API std::error_code admit_wait() noexcept;
+// A cancelled thread's blocking call is refused: it returns refuse_wait() instead of beginning.
+// admit_wait() is both in one.
+EVCORO_API bool is_refused() noexcept;
+EVCORO_API std::error_code refuse_wait() noexcept;
+inline std::error_code admit_wait() noexcept { return is_refused() ? refuse_wait() : no_error; }
 
 // Wakeups are the notifications that are owed to other loops. They are sent when it goes: after the
 // lock, if it is made before.
@@ -63,18 +65,30 @@ class EVCORO_API Wakeups {
 
  private:
   friend class Sleeper;
-  void add(std::shared_ptr<Inbox> inbox) noexcept;
+  void add(Inbox& inbox) noexcept;
   void send() noexcept;
 
-  std::shared_ptr<Inbox> inbox_;
+  Inbox* inbox_ = nullptr;  // counted
 };
 
 // Sleeper is who waits: a thread, or an OS thread outside of one.
 class EVCORO_API Sleeper {
  public:
+  enum class Queues : bool { one, many };
+
   // what is static text, for people; holder, if there is one, is the caller_id() of who holds what
   // is waited for, with bit 0 of no meaning.
-  explicit Sleeper(const char* what, const std::atomic<std::uintptr_t>* holder = nullptr) noexcept;
+  explicit Sleeper(const char* what, const std::atomic<std::uintptr_t>* holder = nullptr,
+                   Queues queues = Queues::one) noexcept;
+
+  // The same for who knows the running task, and its place_.
+  Sleeper(corothread::Task* task, void* place, const char* what,
+          const std::atomic<std::uintptr_t>* holder, Queues queues) noexcept
+      : remote_{.task = task},
+        place_(place),
+        is_in_many_(queues == Queues::many),
+        what_(what),
+        holder_(holder) {}
   Sleeper(const Sleeper&) = delete;
   Sleeper& operator=(const Sleeper&) = delete;
 
@@ -84,11 +98,17 @@ class EVCORO_API Sleeper {
   // sleep() waits until wake(), deadline or cancellation; ready means that wake() was called.
   corothread::Wake sleep(TimePoint deadline) noexcept;
 
-  // claim() makes the caller the only one who may call wake(), or, of the sleeper itself, lets
-  // nobody do so any more; false if somebody has before. claim_locked() is for a sleeper that is in
-  // one queue only, whose lock is held.
+  // claim() gives the right to call wake() to one caller, or, to the sleeper itself, to nobody;
+  // false if somebody has it.
   bool claim() noexcept { return !is_claimed_.exchange(true, std::memory_order_acq_rel); }
-  void claim_locked() noexcept { is_claimed_.store(true, std::memory_order_relaxed); }
+
+  // claim_locked() is the same for who holds the lock of a queue that the sleeper is in; cheaper if
+  // it is in one only.
+  bool claim_locked() noexcept {
+    if (is_in_many_) return claim();
+    is_claimed_.store(true, std::memory_order_relaxed);
+    return true;
+  }
   bool is_claimed() const noexcept { return is_claimed_.load(std::memory_order_relaxed); }
 
   // wake() lets sleep() return. Who calls it has claimed the sleeper.
@@ -98,28 +118,97 @@ class EVCORO_API Sleeper {
   // the wake-up is about to come, or has.
   void await_wake() noexcept;
 
+  // thread() is nullptr of an OS thread.
+  corothread::Task* thread() const noexcept { return remote_.task; }
   const char* what() const noexcept { return what_; }
   const std::atomic<std::uintptr_t>* holder() const noexcept { return holder_; }
 
  private:
   corothread::Wake sleep_in_os_thread(TimePoint deadline) noexcept;
 
-  ThreadTask* const task_;  // nullptr: an OS thread
-  const void* const os_thread_;
-  OsThreadParker* const parker_;  // of an OS thread
-  RemoteWake remote_;
+  void wake_os_thread() noexcept;
+  void wake_elsewhere(Wakeups& wakeups) noexcept;
+  OsThreadParker& parker() const noexcept { return *static_cast<OsThreadParker*>(place_); }
+
+  RemoteWake remote_;  // its task is the thread; nullptr: an OS thread
+  void* const place_;  // the thread's OS thread; or the OS thread's parker
   std::atomic<bool> is_claimed_{false};
+  const bool is_in_many_;
   const char* const what_;
   const std::atomic<std::uintptr_t>* const holder_;
 };
 
-// WaitNode is a sleeper that is in one queue.
-class WaitNode : public stacks::ListLink, public Sleeper {
- public:
-  using Sleeper::Sleeper;
+// WaitNode is a sleeper's place in a list of those who wait.
+struct WaitNode : stacks::ListLink {
+  explicit WaitNode(Sleeper& its_sleeper) noexcept : sleeper(its_sleeper) {}
+  Sleeper& sleeper;
+  bool is_granted = false;  // under the lock of the list, or by the sleeper after its wake-up
 };
 
-class EVCORO_API WaitQueue {
+// WaitList is such a list; whoever has one has a lock for it, which is held for all of its calls.
+class WaitList {
+ public:
+  bool empty() const noexcept { return nodes_.empty(); }
+  WaitNode& first() noexcept { return nodes_.front(); }
+  void enqueue(WaitNode& node) noexcept { nodes_.push_back(node); }
+
+  // first_claimed() takes the first out of the list that nobody else has claimed; nullptr if there
+  // is none. wake() is to follow.
+  WaitNode* first_claimed() noexcept {
+    while (!empty()) {
+      WaitNode& node = nodes_.pop_front();
+      if (node.sleeper.claim_locked()) return &node;
+    }
+    return nullptr;
+  }
+
+  static void wake(WaitNode& node, Wakeups& wakeups) noexcept {
+    node.is_granted = true;
+    node.sleeper.wake(wakeups);
+  }
+
+  // grant() takes node out of the list and wakes it; false if somebody else does.
+  static bool grant(WaitNode& node, Wakeups& wakeups) noexcept {
+    node.unlink();
+    if (!node.sleeper.claim_locked()) return false;
+    wake(node, wakeups);
+    return true;
+  }
+
+  // grant_first() is false if nobody waits.
+  bool grant_first(Wakeups& wakeups) noexcept {
+    WaitNode* const node = first_claimed();
+    if (node != nullptr) wake(*node, wakeups);
+    return node != nullptr;
+  }
+
+  void grant_all(Wakeups& wakeups) noexcept {
+    while (grant_first(wakeups)) {
+    }
+  }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    nodes_.for_each(visit);
+  }
+
+ private:
+  stacks::IntrusiveList<WaitNode> nodes_;
+};
+
+// LoneWaiter is a sleeper that is in one list.
+class LoneWaiter : public Sleeper, public WaitNode {
+ public:
+  explicit LoneWaiter(const char* what,
+                      const std::atomic<std::uintptr_t>* holder = nullptr) noexcept
+      : Sleeper(what, holder), WaitNode(static_cast<Sleeper&>(*this)) {}
+};
+
+// refuse_to_go() is the end of the process: what sleeper waits for is being destroyed.
+[[noreturn]] EVCORO_API void refuse_to_go(const Sleeper& sleeper) noexcept;
+
+// WaitQueue is a list with its lock.
+class EVCORO_API WaitQueue : public WaitList {
  public:
   WaitQueue() noexcept = default;
 
@@ -129,39 +218,15 @@ class EVCORO_API WaitQueue {
 
   SpinLock& lock() const noexcept { return lock_; }
 
-  // All of these are called with the lock held.
-  bool empty() const noexcept { return nodes_.empty(); }
-  WaitNode& first() noexcept { return nodes_.front(); }
+  // wait() is called with the lock held, releases it, and waits for waiter's grant.
+  std::error_code wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter,
+                       Timeout timeout) noexcept;
 
-  // wait() queues node and waits, without the lock, for its grant. When it fails, the lock is held
-  // again, for the caller to set right what depends on who waits.
-  std::error_code wait(std::unique_lock<SpinLock>& lock, WaitNode& node, Timeout timeout) noexcept;
-
-  // enqueue() and await() are its two steps, for who has asked node.admit(). In between the lock
-  // may be released.
-  void enqueue(WaitNode& node) noexcept { nodes_.push_back(node); }
-  corothread::Wake await(std::unique_lock<SpinLock>& lock, WaitNode& node,
-                         TimePoint deadline) noexcept;
-
-  // grant() takes node out of the queue and lets its wait() end without an error.
-  void grant(WaitNode& node, Wakeups& wakeups) noexcept {
-    node.unlink();
-    node.claim_locked();
-    node.wake(wakeups);
-  }
-  void grant_first(Wakeups& wakeups) noexcept { grant(first(), wakeups); }
-  void grant_all(Wakeups& wakeups) noexcept {
-    while (!empty()) grant_first(wakeups);
-  }
-
-  template <class Visit>
-  void for_each(Visit&& visit) const {
-    nodes_.for_each(visit);
-  }
+  // await() is the latter half, for who has enqueued waiter and released the lock.
+  corothread::Wake await(LoneWaiter& waiter, TimePoint deadline) noexcept;
 
  private:
   mutable SpinLock lock_;
-  stacks::IntrusiveList<WaitNode> nodes_;
 };
 
 }  // namespace evcoro::detail

@@ -1,0 +1,153 @@
+// SelectCase: what select() knows of each of its cases, and those cases that don't depend on a
+// type.
+//
+//   of a list of waiters (channel, event)       of the caller's own loop (descriptor, timer)
+//     lock(): the list's                          lock(): nullptr
+//     try_now(): does it at once, if it can       try_now(): looks
+//     enter(): a node in the list                 enter(): has the sleeper woken
+//     leave(): out; was it granted?               leave(): no more
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include <evcoro/io_event.hpp>
+#include <evcoro/sync/detail/channel_core.hpp>
+#include <evcoro/sync/detail/wait_queue.hpp>
+#include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
+
+namespace evcoro {
+
+class Event;
+class Timer;
+
+namespace detail {
+
+class EVCORO_API SelectCase {
+ public:
+  SelectCase(const SelectCase&) = delete;
+  SelectCase& operator=(const SelectCase&) = delete;
+
+  // A case that is not in doesn't happen.
+  bool is_in() const noexcept { return is_in_; }
+  void set_in(bool is_in) noexcept { is_in_ = is_in; }
+
+  // lock() is held in the three below.
+  virtual SpinLock* lock() noexcept = 0;
+  virtual bool try_now(Wakeups& wakeups) noexcept = 0;
+  virtual std::error_code enter(Sleeper& sleeper) noexcept = 0;
+  virtual bool leave() noexcept = 0;
+
+  // timeout() is never but of a timeout.
+  virtual Timeout timeout() const noexcept { return never; }
+
+ protected:
+  SelectCase() noexcept = default;
+  ~SelectCase() = default;
+
+ private:
+  bool is_in_ = true;
+};
+
+class EVCORO_API ChannelSelectCase : public SelectCase {
+ protected:
+  ChannelSelectCase(ChannelCore& core, WaitList& list, void* item) noexcept
+      : core_(core), list_(list), item_(item) {}
+  ~ChannelSelectCase() = default;
+
+  // note() keeps how a try_now() has ended.
+  bool note(ChannelStep step) noexcept {
+    is_closed = step == ChannelStep::closed;
+    return step != ChannelStep::must_wait;
+  }
+
+  bool is_closed = false;
+
+ private:
+  SpinLock* lock() noexcept override { return &core_.lock; }
+  std::error_code enter(Sleeper& sleeper) noexcept override;
+  bool leave() noexcept override;
+
+  ChannelCore& core_;
+  WaitList& list_;
+  void* const item_;
+  std::optional<ChannelNode> node_;
+};
+
+class EVCORO_API EventSelectCase : public SelectCase {
+ protected:
+  explicit EventSelectCase(Event& event) noexcept : event_(event) {}
+  ~EventSelectCase() = default;
+
+ private:
+  SpinLock* lock() noexcept override;
+  bool try_now(Wakeups& wakeups) noexcept override;
+  std::error_code enter(Sleeper& sleeper) noexcept override;
+  bool leave() noexcept override;
+
+  Event& event_;
+  std::optional<WaitNode> node_;
+};
+
+// DescriptorSelectCase has an epoll instance of its own while it waits: what the base has on the
+// descriptor is not touched.
+class EVCORO_API DescriptorSelectCase : public SelectCase {
+ protected:
+  DescriptorSelectCase(int descriptor, Readiness wanted) noexcept;
+  ~DescriptorSelectCase() = default;
+
+ private:
+  SpinLock* lock() noexcept override { return nullptr; }
+  bool try_now(Wakeups& wakeups) noexcept override;
+  std::error_code enter(Sleeper& sleeper) noexcept override;
+  bool leave() noexcept override;
+
+  const int descriptor_;
+  const short events_;  // of poll(2)
+  int instance_ = -1;
+  static constexpr std::size_t event_size = 128;
+  alignas(std::max_align_t) std::byte event_[event_size];  // libevent's, while there is an instance
+};
+
+class EVCORO_API TimerSelectCase : public SelectCase {
+ protected:
+  explicit TimerSelectCase(Timer& timer) noexcept : timer_(timer) {}
+  std::uint64_t expirations() const noexcept { return expirations_; }
+  ~TimerSelectCase() = default;
+
+ private:
+  SpinLock* lock() noexcept override { return nullptr; }
+  bool try_now(Wakeups& wakeups) noexcept override;
+  std::error_code enter(Sleeper& sleeper) noexcept override;
+  bool leave() noexcept override;
+
+  Timer& timer_;
+  std::uint64_t expirations_ = 0;
+};
+
+class EVCORO_API TimeoutSelectCase : public SelectCase {
+ protected:
+  explicit TimeoutSelectCase(Timeout timeout) noexcept : timeout_(timeout) {}
+  ~TimeoutSelectCase() = default;
+
+ private:
+  SpinLock* lock() noexcept override { return nullptr; }
+  bool try_now(Wakeups&) noexcept override { return false; }
+  std::error_code enter(Sleeper&) noexcept override { return {}; }
+  bool leave() noexcept override { return false; }
+  Timeout timeout() const noexcept override { return timeout_; }
+
+  const Timeout timeout_;
+};
+
+// select_one() waits for one of cases; locks has room for as many.
+EVCORO_API std::error_code select_one(std::span<SelectCase* const> cases,
+                                      std::span<SpinLock*> locks, std::size_t& chosen) noexcept;
+
+}  // namespace detail
+}  // namespace evcoro

@@ -1,0 +1,50 @@
+// The part of Sleeper that every wait runs through, inline for the library's own sources.
+#pragma once
+
+#include <mutex>
+
+#include <corothread/detail/running_task.hpp>
+#include <corothread/scheduler.hpp>
+#include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/error.hpp>
+#include <evcoro/sync/detail/wait_queue.hpp>
+
+namespace evcoro::detail {
+
+// parker_of_this_os_thread() is where the calling OS thread sleeps.
+OsThreadParker& parker_of_this_os_thread() noexcept;
+
+// place_for() is the place of the calling thread's, or OS thread's, sleeper.
+inline void* place_for(const corothread::Task* running) noexcept {
+  return running != nullptr ? static_cast<void*>(&corothread::detail::this_os_thread)
+                            : &parker_of_this_os_thread();
+}
+
+inline std::error_code Sleeper::admit() const noexcept {
+  if (remote_.task == nullptr && is_driving_a_loop()) return Errc::not_in_a_thread;
+  return no_error;
+}
+
+inline corothread::Wake Sleeper::sleep(TimePoint deadline) noexcept {
+  if (remote_.task == nullptr) return sleep_in_os_thread(deadline);
+  if (remote_.is_delivered) return corothread::Wake::ready;  // while something else was waited for
+  return corothread::Scheduler::park(deadline, {what_});
+}
+
+// await() is for a sleeper that is in one list, by node, whose lock is lock and not held: it
+// returns ready if it was granted what it waits for. Otherwise it has left the list.
+inline corothread::Wake await(Sleeper& sleeper, WaitNode& node, SpinLock& lock,
+                              TimePoint deadline) noexcept {
+  using corothread::Wake;
+  const Wake how = sleeper.sleep(deadline);
+  if (how == Wake::ready) [[likely]]
+    return how;
+  {
+    const std::lock_guard held{lock};
+    if (!sleeper.is_claimed()) return node.unlink(), how;
+  }
+  sleeper.await_wake();
+  return Wake::ready;
+}
+
+}  // namespace evcoro::detail
