@@ -67,6 +67,9 @@ class Category final : public std::error_category {
                "with room for as many as the sender sends";
       case Errc::channel_closed:
         return "the channel is closed; who receives has got all that was in it";
+      case Errc::subscriber_too_slow:
+        return "this subscription had no room for a message, and has got none since; receive "
+               "sooner, give it more capacity or another policy (Slow), or subscribe again";
     }
     return "unknown error";
   }
@@ -108,6 +111,8 @@ class Category final : public std::error_category {
         return std::errc::message_size;
       case Errc::channel_closed:
         return std::errc::broken_pipe;
+      case Errc::subscriber_too_slow:
+        return std::errc::no_buffer_space;
       case Errc::no_address:
       case Errc::bad_option_value:
         break;

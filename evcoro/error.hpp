@@ -39,7 +39,8 @@ enum class Errc {
   bad_option_value,     // [EINVAL] a value that this option can't have
   file_too_short,       // [ENODATA] the file ends before what is to be sent of it does
   descriptors_lost,     // [EMSGSIZE] more descriptors arrived than there was room for
-  channel_closed,       // [EPIPE] a Channel is closed, and for a receiver: empty
+  channel_closed,       // [EPIPE] a Channel or Broadcast is closed, and for a receiver: empty
+  subscriber_too_slow,  // [ENOBUFS] a Subscription with Slow::disconnect had no room, once
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

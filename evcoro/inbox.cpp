@@ -61,7 +61,13 @@ void Inbox::notify() noexcept {
 
 void Inbox::post(std::unique_ptr<Posted> function) noexcept {
   push(posts_, *function.release());
+  if (is_closed_) return discard_posts();
   notify();
+}
+
+void Inbox::close() noexcept {
+  is_closed_ = true;
+  discard_posts();
 }
 
 bool Inbox::add(RemoteWake& wake) noexcept {

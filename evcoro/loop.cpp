@@ -66,6 +66,7 @@ void Loop::post_function(std::unique_ptr<detail::Posted> function) noexcept {
 
 std::vector<ThreadInfo> Loop::shutdown(Timeout timeout) { return core_->shutdown(timeout); }
 std::vector<ThreadInfo> Loop::threads() const { return core_->threads(); }
+std::size_t Loop::load() const noexcept { return core_->load(); }
 std::size_t Loop::thread_count() const noexcept { return scheduler_->live_tasks(); }
 
 void Loop::set_exception_handler(ExceptionHandler handler) {

@@ -46,6 +46,8 @@ namespace detail {
 // Posted is a function on its way to a loop.
 struct Posted {
   virtual ~Posted() = default;
+
+  // run() runs it in the loop's OS thread, and deletes it, or has it deleted later.
   virtual void run() = 0;
   Posted* next = nullptr;
 };
@@ -53,7 +55,10 @@ struct Posted {
 template <class Function>
 struct PostedFunction final : Posted {
   explicit PostedFunction(Function f) : function(std::move(f)) {}
-  void run() override { function(); }
+  void run() override {
+    const std::unique_ptr<PostedFunction> self{this};
+    function();
+  }
   Function function;
 };
 
@@ -187,6 +192,9 @@ class EVCORO_API Loop {
   // threads() lists the live threads.
   std::vector<ThreadInfo> threads() const;
   std::size_t thread_count() const noexcept;
+
+  // load() is thread_count() as of the loop's last pass; any OS thread may ask.
+  std::size_t load() const noexcept;
 
   // The default handler reports the thread and what() to the sink of stacks/report.hpp. Throws
   // std::bad_alloc.

@@ -115,7 +115,7 @@ void LoopCore::open_descriptors() {
 void LoopCore::close_descriptors() noexcept {
   if (timer_descriptor_ >= 0) ::close(timer_descriptor_);
   if (inbox_ == nullptr) return;
-  inbox_->discard_posts();
+  inbox_->close();
   inbox_->unref();
 }
 
@@ -263,9 +263,9 @@ void LoopCore::run_posted() noexcept {
   Posted* in_order = inbox_->take_posts();
   const Counted counted{callbacks};
   while (in_order != nullptr) {
-    const std::unique_ptr<Posted> each{std::exchange(in_order, in_order->next)};
+    Posted& each = *std::exchange(in_order, in_order->next);
     try {
-      each->run();
+      each.run();
     } catch (...) {
       report({.name = "post"}, std::current_exception());
     }
@@ -284,7 +284,9 @@ bool LoopCore::add_wake_event(bool keeps_base_alive) noexcept {
 }
 
 void LoopCore::settle() noexcept {
-  const bool has_work = scheduler_.live_tasks() != 0 || holders_ != 0;
+  const std::size_t threads = scheduler_.live_tasks();
+  load_.store(threads, std::memory_order_relaxed);
+  const bool has_work = threads != 0 || holders_ != 0;
   if (has_work == keeps_base_alive_) return;
   event_del(&wake_event_);
   add_wake_event(has_work);

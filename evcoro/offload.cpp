@@ -50,6 +50,7 @@ class Offer {
 };
 
 void OfferOver::run() {
+  const std::unique_ptr<OfferOver> self{this};
   offer->is_over = true;
   offer->waiter.wake();
 }

@@ -16,10 +16,12 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <list>
 #include <memory>
 
 #include <corothread/timer_wheel.hpp>
 #include <evcoro/detail/clients.hpp>
+#include <evcoro/detail/hand_out.hpp>
 #include <evcoro/detail/listener.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
@@ -35,6 +37,9 @@ class AcceptorCore final : public LoopClient,
   AcceptorCore(LoopCore& loop, Listener listener, ConnectionFactory factory,
                TcpAcceptor::Options options);
   ~AcceptorCore();
+
+  // set_hand_out() lets the connections go to other loops.
+  void set_hand_out(std::unique_ptr<HandOut> hand_out) noexcept { hand_out_ = std::move(hand_out); }
 
   void open();  // begins to accept
   void close(bool serve_backlog) noexcept;
@@ -58,6 +63,13 @@ class AcceptorCore final : public LoopClient,
     Socket socket;
     Clients::Slot slot;
   };
+
+  // HandedOver is a connection that is on another loop.
+  struct HandedOver {
+    std::size_t place;  // where it went
+    Clients::Slot slot;
+  };
+  class EndOfHandedOver;
 
   // Obstacle is why no further connection can be served now.
   enum class Obstacle { none, no_memory, no_stack, max_connections, rate };
@@ -84,6 +96,7 @@ class AcceptorCore final : public LoopClient,
   Outcome accept_from_kernel(Pending& next) noexcept;
   void serve(const Pending& pending) noexcept;
   void start(const Pending& pending, Clients::Slot& slot) noexcept;
+  void hand_over(const Pending& pending, Clients::Slot& slot) noexcept;
   void end_turn(Clients::Slot& slot) noexcept;
   void serve_later(PendingQueue next) noexcept;
   void set_bandwidth(SocketState& state) const;
@@ -105,6 +118,7 @@ class AcceptorCore final : public LoopClient,
   void take_backlog() noexcept;
   void drop_pending() noexcept;
   void drop(const Pending& pending) noexcept;
+  void connection_began() noexcept;
   void connection_ended(PendingQueue next) noexcept;
   void wake_drainer() noexcept;
   std::size_t waiting_in_kernel() const noexcept;
@@ -126,6 +140,8 @@ class AcceptorCore final : public LoopClient,
   std::size_t promised_ = 0;   // by the pool: the reserve
   std::size_t set_aside_ = 0;  // of these, not taken
   Clients clients_;
+  std::unique_ptr<HandOut> hand_out_;
+  std::list<HandedOver> handed_over_;
   PendingQueue pending_;                 // while it drains, and who was held
   corothread::Task* drainer_ = nullptr;  // parked in drain()
   TcpAcceptor::Counters counters_;

@@ -43,7 +43,9 @@ class Inbox {
   void acknowledge() noexcept;
   void deliver_wakes() noexcept;
   Posted* take_posts() noexcept;
-  void discard_posts() noexcept;
+
+  // close() discards the posts that are there, and lets post() discard what comes: the loop goes.
+  void close() noexcept;
 
   // is_empty() says whether nothing has come that has not been taken.
   bool is_empty() const noexcept {
@@ -53,11 +55,13 @@ class Inbox {
  private:
   ~Inbox();
   bool is_first_to_notify() noexcept { return !is_notified_.exchange(true); }
+  void discard_posts() noexcept;
   void write_descriptor() const noexcept;
 
   const int process_;  // that made it: in another the descriptor is not ours to write
   int descriptor_;
   std::atomic<int> references_{1};
+  std::atomic<bool> is_closed_{false};
   std::atomic<Posted*> posts_{nullptr};      // newest first
   std::atomic<RemoteWake*> wakes_{nullptr};  // newest first
   std::atomic<bool> is_notified_{false};     // the eventfd is readable, or about to be

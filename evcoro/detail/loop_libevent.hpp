@@ -67,6 +67,7 @@ class LoopCore final : public corothread::LoopController {
   stacks::StackPool& stacks() const noexcept { return stacks_; }
   corothread::Scheduler& scheduler() noexcept { return scheduler_; }
   Inbox& inbox() const noexcept { return *inbox_; }
+  std::size_t load() const noexcept { return load_.load(std::memory_order_relaxed); }
   bool owns_base() const noexcept { return owns_base_; }
   bool is_shutting_down() const noexcept { return shutdowns_ != 0 || aborting_; }
 
@@ -189,8 +190,9 @@ class LoopCore final : public corothread::LoopController {
   Inbox* inbox_ = nullptr;  // which may outlive this
   std::atomic<bool> stop_requested_{false};
   std::atomic<bool> abort_requested_{false};
-  bool aborting_ = false;  // its threads are about to end
-  bool aborted_ = false;   // they have
+  std::atomic<std::size_t> load_{0};  // threads, as of the last pass
+  bool aborting_ = false;             // its threads are about to end
+  bool aborted_ = false;              // they have
   bool timer_is_due_ = false;
   bool stopped_ = false;           // a stop was carried out
   bool keeps_base_alive_ = false;  // wake_event_ counts as pending

@@ -177,6 +177,9 @@ AcceptorCore::Obstacle AcceptorCore::find_obstacle() noexcept {
   // Who is pending has had his token.
   const bool is_limited = options_.accept_rate != nullptr && pending_.empty() && !is_draining_;
   if (is_limited && !options_.accept_rate->has()) return Obstacle::rate;
+  if (hand_out_ != nullptr) {
+    return hand_out_->has_room() ? Obstacle::none : Obstacle::max_connections;
+  }
   const std::error_code no_stack = stacks_.make_ready(set_aside_);
   if (!no_stack) return Obstacle::none;
   const bool full = no_stack == std::errc::resource_unavailable_try_again;
@@ -255,6 +258,7 @@ void AcceptorCore::serve(const Pending& pending) noexcept try {
 }
 
 void AcceptorCore::start(const Pending& pending, Clients::Slot& slot) noexcept {
+  if (hand_out_ != nullptr) return hand_over(pending, slot);
   auto* const state = SocketState::make(*loop_, pending.descriptor, is_tcp_);
   if (state == nullptr) {
     drop(pending);
@@ -361,9 +365,12 @@ AcceptorCore::Connection::Connection(std::shared_ptr<AcceptorCore> its_acceptor,
       handler(std::move(its_handler)),
       socket(std::move(its_socket)),
       slot(std::move(its_slot)) {
-  auto& counters = acceptor->counters_;
-  counters.peak = std::max(counters.peak, ++counters.active);
-  acceptor->settle_reserve();  // its stack is taken next
+  acceptor->connection_began();
+}
+
+void AcceptorCore::connection_began() noexcept {
+  counters_.peak = std::max(counters_.peak, ++counters_.active);
+  settle_reserve();  // its stack is taken next
 }
 
 AcceptorCore::Connection::~Connection() {

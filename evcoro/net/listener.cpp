@@ -89,6 +89,7 @@ Listener Listener::open(const Address& address, const AcceptorOptions& options) 
   Listener listener{::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (listener.number() < 0) fail("listen on " + address.to_string());
   set(listener.number(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (options.reuse_port) set(listener.number(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (address.family() == AF_INET6 && options.v6_only != V6Only::system) {
     set(listener.number(), IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only == V6Only::on ? 1 : 0);
   }

@@ -48,6 +48,7 @@ class Loop;
 
 namespace detail {
 class AcceptorCore;
+class ArrivalRequest;
 class PoolState;
 class SocketState;
 }  // namespace detail
@@ -176,6 +177,7 @@ class EVCORO_API Socket : public SocketOptions<Socket> {
 
  private:
   friend class detail::AcceptorCore;
+  friend class detail::ArrivalRequest;
   friend class detail::PoolState;
   friend class detail::SocketState;
   explicit Socket(detail::SocketState& state) noexcept : state_(&state) {}

@@ -20,11 +20,17 @@ TcpAcceptor::TcpAcceptor(Loop& loop, int descriptor, ConnectionFactory factory, 
     : core_(make_core(loop, detail::Listener::adopt(descriptor, options), std::move(factory),
                       std::move(options))) {}
 
-std::shared_ptr<detail::AcceptorCore> TcpAcceptor::make_core(Loop& loop, detail::Listener listener,
-                                                             ConnectionFactory factory,
-                                                             Options options) {
+TcpAcceptor::TcpAcceptor(Loop& loop, detail::Listener listener, ConnectionFactory factory,
+                         Options options, std::unique_ptr<detail::HandOut> hand_out)
+    : core_(make_core(loop, std::move(listener), std::move(factory), std::move(options),
+                      std::move(hand_out))) {}
+
+std::shared_ptr<detail::AcceptorCore> TcpAcceptor::make_core(
+    Loop& loop, detail::Listener listener, ConnectionFactory factory, Options options,
+    std::unique_ptr<detail::HandOut> hand_out) {
   auto core = std::make_shared<detail::AcceptorCore>(loop.core(), std::move(listener),
                                                      std::move(factory), std::move(options));
+  core->set_hand_out(std::move(hand_out));
   core->open();
   return core;
 }

@@ -41,6 +41,7 @@ class Loop;
 
 namespace detail {
 class AcceptorCore;
+class HandOut;
 class Listener;
 }  // namespace detail
 
@@ -126,6 +127,10 @@ struct AcceptorOptions {
   stacks::StackPool* stacks = nullptr;  // another pool than the loop's; it outlives the connections
   V6Only v6_only = V6Only::system;
 
+  // SO_REUSEPORT (socket(7)): further acceptors with it listen on the same address, and the kernel
+  // gives each connection to one of them. What it has given to one that is paused waits for that.
+  bool reuse_port = false;
+
   // Connections at once: how many there may be, and for how many stacks are set aside as long as
   // the acceptor is open, so that neither other acceptors on the pool nor anybody else takes them.
   std::size_t max_connections = SIZE_MAX;
@@ -209,12 +214,15 @@ class EVCORO_API TcpAcceptor {
   Counters counters() const noexcept;
 
  private:
+  friend class GroupAcceptor;
   struct Tag {};
   TcpAcceptor(Loop& loop, const Address& address, ConnectionFactory factory, Options options, Tag);
   TcpAcceptor(Loop& loop, int descriptor, ConnectionFactory factory, Options options, Tag);
-  static std::shared_ptr<detail::AcceptorCore> make_core(Loop& loop, detail::Listener listener,
-                                                         ConnectionFactory factory,
-                                                         Options options);
+  static std::shared_ptr<detail::AcceptorCore> make_core(
+      Loop& loop, detail::Listener listener, ConnectionFactory factory, Options options,
+      std::unique_ptr<detail::HandOut> hand_out = nullptr);
+  TcpAcceptor(Loop& loop, detail::Listener listener, ConnectionFactory factory, Options options,
+              std::unique_ptr<detail::HandOut> hand_out);
 
   template <class Handler>
   static ConnectionFactory to_factory(Handler&& handler) {

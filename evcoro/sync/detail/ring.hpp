@@ -41,6 +41,9 @@ class Ring {
     return true;
   }
 
+  // first() is the oldest, if there is one.
+  T& first() noexcept { return *std::launder(reinterpret_cast<T*>(slots_[first_].bytes)); }
+
   void drop_first() noexcept {
     first().~T();
     if (++first_ == capacity_) first_ = 0;
@@ -51,8 +54,6 @@ class Ring {
   struct Slot {
     alignas(T) std::byte bytes[sizeof(T)];
   };
-
-  T& first() noexcept { return *std::launder(reinterpret_cast<T*>(slots_[first_].bytes)); }
 
   const std::size_t capacity_;
   std::size_t first_ = 0;
