@@ -74,6 +74,15 @@ class IntrusiveList {
     }
   }
 
+  // all_of() says whether predicate holds of all elements.
+  template <class Predicate>
+  bool all_of(Predicate&& predicate) const {
+    for (ListLink* link = root_.next(); link != &root_; link = link->next()) {
+      if (!predicate(static_cast<const T&>(*link))) return false;
+    }
+    return true;
+  }
+
  private:
   ListLink root_;
 };

@@ -140,6 +140,8 @@ void prepare_os_thread() noexcept {
   if (installed.load(std::memory_order_relaxed)) signal_stack.set_up();
 }
 
+void set_up_signal_stack() noexcept { signal_stack.set_up(); }
+
 void set_stack_user_lookup(StackUserLookup lookup) noexcept { find_user = lookup; }
 
 // Here, since it names the coroutine that runs, as an overflow's report does.

@@ -43,6 +43,10 @@ EVCORO_API void install_overflow_handler();
 // Loops and coroutines call it by themselves. The signal stack goes when the OS thread ends.
 EVCORO_API void prepare_os_thread() noexcept;
 
+// set_up_signal_stack() is the same without the handler being installed: for who has another
+// handler that runs on the alternate signal stack.
+EVCORO_API void set_up_signal_stack() noexcept;
+
 // set_stack_user_lookup() names the function that finds who runs on the calling OS thread; it
 // returns false if that is no coroutine. It must be async-signal-safe. The corothread layer sets
 // it.

@@ -159,7 +159,13 @@ std::error_code StackPool::set_up(std::byte* slot) noexcept try {
   return std::make_error_code(std::errc::not_enough_memory);
 }
 
+// Makes a stack free, when none is and the cap allows one more.
 std::error_code StackPool::map_next() noexcept {
+  if (retired_ != nullptr) {
+    free_ = std::exchange(retired_, retired_->next_free_);
+    free_->next_free_ = nullptr;
+    return {};
+  }
   if (stacks_.size() >= options_.capacity) {
     return StackError::all_taken;
   }
@@ -207,7 +213,36 @@ void StackPool::give_back(Stack& stack) noexcept {
   stack.taken_ = false;
   stack.next_free_ = std::exchange(free_, &stack);
   --in_use_;
+  if (surplus_ != 0) [[unlikely]] {
+    --surplus_;
+    retire_free_beyond(0);
+  }
   if (!waiters_.empty()) pass_on();
+}
+
+std::error_code StackPool::set_capacity(std::size_t capacity) noexcept {
+  if (options_.allocation != Allocation::on_demand) {
+    return std::make_error_code(std::errc::operation_not_supported);
+  }
+  if (capacity == 0) return std::make_error_code(std::errc::invalid_argument);
+  if (capacity < promised_) return std::make_error_code(std::errc::device_or_resource_busy);
+  const std::size_t before = available();
+  options_.capacity = capacity;
+  surplus_ = in_use_ > capacity ? in_use_ - capacity : 0;
+  retire_free_beyond(surplus_ != 0 ? 0 : capacity - in_use_);
+  if (available() > before) pass_on(available() - before);
+  return {};
+}
+
+// Leaves keep of the free stacks, those that were used last.
+void StackPool::retire_free_beyond(std::size_t keep) noexcept {
+  Stack** link = &free_;
+  for (; *link != nullptr && keep > 0; --keep) link = &(*link)->next_free_;
+  for (Stack* stack = std::exchange(*link, nullptr); stack != nullptr;) {
+    Stack* const next = std::exchange(stack->next_free_, retired_);
+    release_memory(*stack);
+    retired_ = std::exchange(stack, next);
+  }
 }
 
 bool StackPool::promise(std::size_t count) noexcept {
@@ -248,13 +283,19 @@ std::size_t StackPool::trim(std::size_t keep) noexcept {
   for (Stack* stack = free_; stack != nullptr; stack = stack->next_free_) {
     if (keep > 0) {
       --keep;
-    } else if (std::exchange(stack->touched_, false)) {
-      ::madvise(stack->limit, static_cast<std::size_t>(stack->end - stack->limit), MADV_DONTNEED);
+    } else if (release_memory(*stack)) {
       ++count;
     }
   }
   trimmed_ += count;
   return count;
+}
+
+// False if it has none.
+bool StackPool::release_memory(Stack& stack) noexcept {
+  if (!std::exchange(stack.touched_, false)) return false;
+  ::madvise(stack.limit, static_cast<std::size_t>(stack.end - stack.limit), MADV_DONTNEED);
+  return true;
 }
 
 std::size_t StackPool::watermark(const Stack& stack) noexcept {

@@ -53,7 +53,7 @@ struct Stack {
 
  private:
   friend class StackPool;
-  Stack* next_free_ = nullptr;  // in the pool's LIFO of free stacks
+  Stack* next_free_ = nullptr;  // in the pool's LIFO of free stacks, or of retired ones
   bool touched_ = false;        // taken since it was mapped or trimmed
   bool taken_ = false;          // catches a stack that is given back twice
   unsigned valgrind_id_ = 0;
@@ -93,7 +93,7 @@ class EVCORO_API StackPool {
 
   enum class Allocation {
     preallocate,  // one mapping for all stacks, made by the constructor
-    on_demand,    // a stack is mapped when it is first needed, and then kept
+    on_demand,    // a stack is mapped when it is first needed, and then kept; the cap can change
   };
 
   enum class Guard {
@@ -162,6 +162,13 @@ class EVCORO_API StackPool {
   // Who has freed several tells count waiters.
   void pass_on(std::size_t count = 1) noexcept;
 
+  // set_capacity() changes the cap. If it grows, as many waiters are told as there are stacks more.
+  // If it shrinks, stacks that are taken stay so: until enough have been given back, none can be
+  // taken. The memory of free stacks beyond the cap is given back to the system, the coldest first.
+  // Errors, with nothing changed: invalid_argument for a capacity of zero, operation_not_supported
+  // unless the allocation is on_demand, device_or_resource_busy if more are promised.
+  std::error_code set_capacity(std::size_t capacity) noexcept;
+
   // available() is how many stacks can be taken now (unlimited if there is no cap), by somebody for
   // whom share of those that are set aside are.
   std::size_t available(std::size_t share = 0) const noexcept;
@@ -182,6 +189,8 @@ class EVCORO_API StackPool {
  private:
   void tell_one() noexcept;
   std::error_code map_next() noexcept;
+  void retire_free_beyond(std::size_t keep) noexcept;
+  static bool release_memory(Stack& stack) noexcept;
   std::error_code reserve(std::size_t slots, std::byte*& memory) const noexcept;
   std::error_code set_up(std::byte* slot) noexcept;
   void unmap_all() noexcept;
@@ -193,6 +202,8 @@ class EVCORO_API StackPool {
   std::byte* memory_ = nullptr;  // the one mapping, when preallocated
   std::deque<Stack> stacks_;     // a descriptor for each mapped stack; addresses are stable
   Stack* free_ = nullptr;        // LIFO of mapped stacks that are not taken
+  Stack* retired_ = nullptr;     // those of them that are beyond the cap, without memory
+  std::size_t surplus_ = 0;      // taken ones beyond the cap: retired when they are given back
   std::size_t in_use_ = 0;
   std::size_t promised_ = 0;
   std::size_t set_aside_ = 0;  // of those promised: not taken

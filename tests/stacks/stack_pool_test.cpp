@@ -277,3 +277,106 @@ TEST_CASE("who has freed several stacks tells as many") {
   REQUIRE(waiters[1].times == 1);
   REQUIRE(waiters[2].times == 0);
 }
+
+TEST_CASE("a pool on demand may get another capacity") {
+  StackPool pool{{.capacity = 2, .allocation = Allocation::on_demand}};
+  std::vector<Stack*> stacks = take_all(pool);
+  REQUIRE(stacks.size() == 2);
+  REQUIRE(!pool.set_capacity(4));
+  REQUIRE(pool.available() == 2);
+  REQUIRE(pool.statistics().capacity == 4);
+  const std::vector<Stack*> more = take_all(pool);
+  REQUIRE(more.size() == 2);
+  give_back_all(pool, more);
+  give_back_all(pool, stacks);
+  REQUIRE(!pool.set_capacity(StackPool::unlimited));
+  REQUIRE(pool.available() == StackPool::unlimited);
+  REQUIRE(!pool.set_capacity(1));
+  REQUIRE(pool.available() == 1);
+  stacks = take_all(pool);
+  REQUIRE(stacks.size() == 1);
+  give_back_all(pool, stacks);
+}
+
+TEST_CASE("stacks that are taken when a pool shrinks are not replaced until enough are back") {
+  StackPool pool{{.capacity = 5, .allocation = Allocation::on_demand}};
+  const std::vector<Stack*> stacks = take_all(pool);
+  pool.give_back(*stacks[4]);
+  REQUIRE(!pool.set_capacity(2));
+  REQUIRE(pool.in_use() == 4);
+  for (const std::size_t i : {0, 1}) {
+    REQUIRE(pool.available() == 0);
+    REQUIRE(take_all(pool).empty());
+    pool.give_back(*stacks[i]);
+  }
+  REQUIRE(take_all(pool).empty());
+  pool.give_back(*stacks[2]);
+  REQUIRE(pool.available() == 1);
+  REQUIRE(take_all(pool) == std::vector{stacks[2]});
+  give_back_all(pool, {stacks[2], stacks[3]});
+  REQUIRE(take_all(pool) == std::vector{stacks[3], stacks[2]});
+  give_back_all(pool, {stacks[2], stacks[3]});
+}
+
+TEST_CASE("a pool that grows while it still has too many stacks loses as many fewer") {
+  StackPool pool{{.capacity = 4, .allocation = Allocation::on_demand}};
+  const std::vector<Stack*> stacks = take_all(pool);
+  REQUIRE(!pool.set_capacity(1));
+  REQUIRE(!pool.set_capacity(3));
+  pool.give_back(*stacks[0]);
+  REQUIRE(take_all(pool).empty());
+  pool.give_back(*stacks[1]);
+  REQUIRE(take_all(pool) == std::vector{stacks[1]});
+  give_back_all(pool, {stacks[1], stacks[2], stacks[3]});
+  REQUIRE(pool.available() == 3);
+}
+
+TEST_CASE("stacks beyond the capacity have no memory, and are used again when it grows") {
+  StackPool pool{{.capacity = 3, .allocation = Allocation::on_demand}};
+  const std::vector<Stack*> stacks = take_all(pool);
+  for (Stack* const each : stacks) each->start[-1] = std::byte{1};
+  pool.give_back(*stacks[0]);
+  pool.give_back(*stacks[1]);
+  REQUIRE(!pool.set_capacity(2));
+  REQUIRE(StackPool::watermark(*stacks[0]) == 0);  // the colder one
+  REQUIRE(StackPool::watermark(*stacks[1]) == 1);
+  REQUIRE(!pool.set_capacity(1));
+  REQUIRE(StackPool::watermark(*stacks[1]) == 0);
+  pool.give_back(*stacks[2]);
+  REQUIRE(StackPool::watermark(*stacks[2]) == 1);
+  REQUIRE(!pool.set_capacity(3));
+  const std::vector<Stack*> again = take_all(pool);
+  REQUIRE(again == std::vector{stacks[2], stacks[1], stacks[0]});
+  REQUIRE(pool.statistics().mapped == 3);
+  give_back_all(pool, again);
+}
+
+TEST_CASE("a pool that grows tells as many waiters as it has stacks more") {
+  StackPool pool{{.capacity = 1, .allocation = Allocation::on_demand}};
+  const std::vector<Stack*> stacks = take_all(pool);
+  Told waiters[3];
+  for (Told& each : waiters) pool.wait(each);
+  REQUIRE(!pool.set_capacity(3));
+  REQUIRE(waiters[0].times == 1);
+  REQUIRE(waiters[1].times == 1);
+  REQUIRE(waiters[2].times == 0);
+  REQUIRE(!pool.set_capacity(1));
+  give_back_all(pool, stacks);
+  REQUIRE(waiters[2].times == 1);
+}
+
+TEST_CASE("a capacity that a pool can't get changes nothing") {
+  StackPool fixed{{.capacity = 2}};
+  REQUIRE(fixed.set_capacity(3) == std::errc::operation_not_supported);
+  REQUIRE(fixed.available() == 2);
+  StackPool pool{{.capacity = 3, .allocation = Allocation::on_demand}};
+  REQUIRE(pool.set_capacity(0) == std::errc::invalid_argument);
+  REQUIRE(pool.promise(2));
+  REQUIRE(pool.set_capacity(1) == std::errc::device_or_resource_busy);
+  REQUIRE(pool.available(2) == 3);
+  REQUIRE(!pool.set_capacity(2));
+  REQUIRE(pool.available() == 0);
+  REQUIRE(pool.available(2) == 2);
+  pool.restore(2);
+  pool.withdraw(2);
+}
