@@ -324,7 +324,8 @@ Wake Scheduler::join(Task& task, TimePoint deadline) noexcept {
   if (joiner == nullptr) stacks::misuse("join() outside a task; block in a thread only");
   if (joiner == &task) stacks::misuse("join() of a thread by itself");
   task.joiner_ = joiner;
-  const Wake how = joiner->scheduler()->park_task(*joiner, deadline, {"join"});
+  const Wake how =
+      joiner->scheduler()->park_task(*joiner, deadline, {"join", WaitReason::of_threads});
   task.joiner_ = nullptr;
   return task.ended_ ? Wake::ready : how;
 }
@@ -342,7 +343,8 @@ Wake Scheduler::join_any(std::span<Task* const> tasks, TimePoint deadline) noexc
       stacks::misuse("join_any() of a thread that another thread is joining");
     task->joiner_ = joiner;
   }
-  const Wake how = joiner->scheduler()->park_task(*joiner, deadline, {"any thread's end"});
+  const Wake how = joiner->scheduler()->park_task(*joiner, deadline,
+                                                  {"any thread's end", WaitReason::of_threads});
   for (Task* const task : tasks) task->joiner_ = nullptr;
   return any_has_ended() ? Wake::ready : how;
 }

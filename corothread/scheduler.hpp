@@ -113,15 +113,28 @@ class EVCORO_API Scheduler {
   // expire() fires the timers that are due; the loop calls it. See LoopController.
   void expire() noexcept;
 
+  // switches_left() changes with nearly every switch, until the loop polls; for a look at whether
+  // the running task is still the same one.
+  int switches_left() const noexcept { return budget_; }
+
   bool is_draining() const noexcept { return loop_strand_ != nullptr; }
   bool has_ready_tasks() const noexcept {
     return first_ready_ != nullptr || first_urgent_ != nullptr;
   }
   std::size_t live_tasks() const noexcept { return live_count_; }
 
+  // has_timers() is true while any timer or deadline is armed, and for a while after.
+  bool has_timers() const noexcept { return !wheel_.empty(); }
+
   template <class Visit>
   void for_each_live_task(Visit&& visit) const {
     live_.for_each(visit);
+  }
+
+  // all_live_tasks() says whether predicate holds of all of them.
+  template <class Predicate>
+  bool all_live_tasks(Predicate&& predicate) const {
+    return live_.all_of(predicate);
   }
 
  private:

@@ -34,6 +34,9 @@ EVCORO_API const char* to_string(CancelReason reason) noexcept;
 
 // WaitReason says what a parked task waits for, for people: {"recv", 7}.
 struct WaitReason {
+  // In place of a descriptor: only other threads can end the wait.
+  static constexpr int of_threads = -2;
+
   const char* what = "";  // static text
   int descriptor = -1;    // -1: none
 };
@@ -62,6 +65,9 @@ class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private
   WaitReason wait_reason() const noexcept { return parked_ ? wait_ : WaitReason{}; }
   bool has_ended() const noexcept { return ended_; }
 
+  // last_wait() is what the task has waited for last.
+  WaitReason last_wait() const noexcept { return wait_; }
+
   // cancel_reason() is none unless the task is cancelled and has not acknowledged it.
   CancelReason cancel_reason() const noexcept { return cancel_; }
 
@@ -89,6 +95,9 @@ class EVCORO_API Task : private detail::Strand, public stacks::ListLink, private
   // set_priority() holds from the next time on that the task is put into the run queue.
   Priority priority() const noexcept { return priority_; }
   void set_priority(Priority priority) noexcept { priority_ = priority; }
+
+  // joiner() is the task that waits in join() for this one's end, or nullptr.
+  const Task* joiner() const noexcept { return joiner_; }
 
   const stacks::Stack& stack() const noexcept { return *stack_; }
   Scheduler* scheduler() const noexcept { return Strand::scheduler; }
