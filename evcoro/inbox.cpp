@@ -56,7 +56,7 @@ void Inbox::write_descriptor() const noexcept {
 }
 
 void Inbox::notify() noexcept {
-  if (process_ == process_number() && is_first_to_notify()) write_descriptor();
+  if (!is_foreign() && is_first_to_notify()) write_descriptor();
 }
 
 void Inbox::post(std::unique_ptr<Posted> function) noexcept {

@@ -15,7 +15,8 @@ class StackWait final : public stacks::StackWaiter {
 
   std::error_code wait(stacks::StackPool& pool, TimePoint deadline, bool again) noexcept {
     again ? pool.wait_again(*this) : pool.wait(*this);
-    const auto how = corothread::Scheduler::park(deadline, {"a stack"});
+    const auto how =
+        corothread::Scheduler::park(deadline, {"a stack", corothread::WaitReason::of_threads});
     if (how == corothread::Wake::ready) return {};
     unlink();
     return detail::to_error(how);

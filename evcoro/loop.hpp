@@ -126,9 +126,9 @@ class EVCORO_API Loop {
         std::make_unique<detail::PostedFunction<std::decay_t<F>>>(std::forward<F>(function)));
   }
 
-  // spawn() makes a thread that runs function(), and queues it. Errors: EAGAIN if the pool has no
-  // stack left, ENOMEM, E2BIG if the function is too large for the stack, Errc::loop_shutting_down.
-  // What copying or moving function throws passes through.
+  // spawn() makes a thread that runs function(), and queues it (see SpawnOptions::at_once). Errors:
+  // EAGAIN if the pool has no stack left, ENOMEM, E2BIG if the function is too large for the stack,
+  // Errc::loop_shutting_down. What copying or moving function throws passes through.
   template <class F>
   Result<Thread<detail::ThreadResult<F>>> spawn(const SpawnOptions& options, F&& function) {
     using T = detail::ThreadResult<F>;
@@ -138,7 +138,7 @@ class EVCORO_API Loop {
     auto* const task = corothread::make_task<detail::FunctionTask<std::decay_t<F>, T>>(
         *pool, error, *core_, options, std::forward<F>(function));
     if (task == nullptr) return error;
-    scheduler_->start(*task);
+    options.at_once ? scheduler_->start_at_once(*task) : scheduler_->start(*task);
     return Thread<T>{*task};
   }
 

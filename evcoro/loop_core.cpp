@@ -14,8 +14,10 @@
 #include <system_error>
 #include <utility>
 
+#include <evcoro/detail/deadlock_watch.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/detail/process.hpp>
+#include <evcoro/detail/waiter.hpp>
 #include <stacks/report.hpp>
 
 namespace evcoro::detail {
@@ -150,6 +152,7 @@ void LoopCore::require_room_for(int descriptor) const {
 }
 
 LoopCore::~LoopCore() {
+  leave_rest();
   clients_.for_each([](LoopClient& client) {
     client.unlink();
     client.on_loop_gone();
@@ -186,6 +189,8 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   auto& core = *static_cast<LoopCore*>(self);
   if (core.is_foreign()) [[unlikely]]
     return;  // a child process dispatches the base: what it finds here is the parent's
+  const PassUnderWatch pass{core.pulse_};
+  core.leave_rest();
   if (std::exchange(core.timer_is_due_, false)) core.scheduler_.expire();
   core.scheduler_.drain();
   if (core.is_foreign()) [[unlikely]] {
@@ -196,6 +201,7 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
   core.carry_out_abort();
   core.carry_out_stop();
   core.settle();
+  core.come_to_rest();
 }
 
 void LoopCore::on_timer(evutil_socket_t descriptor, short, void* self) noexcept {
@@ -218,12 +224,14 @@ void LoopCore::on_wake(evutil_socket_t, short, void* self) noexcept {
     event_del(&core.wake_event_);
     return;
   }
+  core.leave_rest();
   core.inbox_->acknowledge();
   core.inbox_->deliver_wakes();
   core.run_posted();
   core.carry_out_abort();
   core.carry_out_stop();
   core.settle();
+  core.come_to_rest();
 }
 
 void LoopCore::carry_out_stop() noexcept {
@@ -262,6 +270,7 @@ void LoopCore::post(std::unique_ptr<Posted> function) noexcept {
 void LoopCore::run_posted() noexcept {
   Posted* in_order = inbox_->take_posts();
   const Counted counted{callbacks};
+  const Counted driven{loops_driven};  // nobody must wait in here
   while (in_order != nullptr) {
     Posted& each = *std::exchange(in_order, in_order->next);
     try {
@@ -290,6 +299,28 @@ void LoopCore::settle() noexcept {
   if (has_work == keeps_base_alive_) return;
   event_del(&wake_event_);
   add_wake_event(has_work);
+}
+
+// After a pass: perhaps nobody but another loop can wake a thread of this one, see DeadlockWatch.
+void LoopCore::come_to_rest() noexcept {
+  DeadlockWatch& watch = DeadlockWatch::of_process();
+  if (!watch.is_on() || !may_rest_ || rests_ || !waits_for_threads_only()) return;
+  rests_ = true;
+  watch.rest(*this);
+}
+
+void LoopCore::leave_rest() noexcept {
+  if (std::exchange(rests_, false)) DeadlockWatch::of_process().leave(*this);
+}
+
+bool LoopCore::waits_for_threads_only() const noexcept {
+  const int events =
+      event_base_get_num_events(base_, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE);
+  if (events > (keeps_base_alive_ ? 1 : 0)) return false;
+  if (scheduler_.has_ready_tasks() || scheduler_.has_timers() || stop_requested_) return false;
+  return scheduler_.all_live_tasks([](const corothread::Task& task) {
+    return task.wait_reason().descriptor == corothread::WaitReason::of_threads;
+  });
 }
 
 // libevent has no question for this (event_base_get_running_event() crashes outside a callback),
@@ -321,10 +352,15 @@ void LoopCore::require_own_process(const char* what) const {
 
 // Lets libevent run. False if it does already: is_dispatching() doesn't see that in a base with
 // EVENT_BASE_FLAG_NO_CACHE_TIME.
-bool LoopCore::run_base(int flags) {
+bool LoopCore::run_base(int flags, bool for_ever) {
   const Counted counted{loops_driven};
+  const bool could_rest = std::exchange(may_rest_, for_ever);
+  come_to_rest();
   errno = 0;
-  if (event_base_loop(base_, flags) >= 0) return true;
+  const bool has_run = event_base_loop(base_, flags) >= 0;
+  leave_rest();
+  may_rest_ = could_rest;
+  if (has_run) return true;
   if (errno != 0) throw std::system_error(system_error(), "Loop: event_base_loop");
   return false;
 }
@@ -338,7 +374,7 @@ Loop::End LoopCore::run() {
   carry_out_abort();
   settle();
   stopped_ = stop_requested_.exchange(false);
-  if (!stopped_ && !aborted_ && !run_base(0)) refuse_to_nest("Loop::run");
+  if (!stopped_ && !aborted_ && !run_base(0, true)) refuse_to_nest("Loop::run");
   if (std::exchange(aborted_, false)) return Loop::End::aborted;
   if (stop_requested_.exchange(false)) stopped_ = true;  // it came when nothing was left to do
   const bool broken =
@@ -367,7 +403,8 @@ bool LoopCore::pass(Timeout timeout) {
   if (timeout.may_wait() && deadline != never) alarm.emplace(*this, deadline);
   stopped_ = false;
   // EVLOOP_NONBLOCK alone would go on for as long as each pass finds something to do.
-  const bool ran = run_base(timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  const bool ran = run_base(timeout.may_wait() ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK,
+                            timeout.may_wait() && deadline == never);
   if (stopped_) stop_requested_ = true;
   return ran;
 }

@@ -22,10 +22,13 @@ constexpr auto grace_time = 1s;
 
 }  // namespace
 
-// EndWaiter is a thread that waits in shutdown() for others to end.
+// EndWaiter is a thread that waits for others to end, all of them in shutdown().
 struct LoopCore::EndWaiter : stacks::ListLink {
-  explicit EndWaiter(corothread::Task& waiting) noexcept : task(waiting) {}
+  EndWaiter(corothread::Task& waiting, const char* waits_in, bool waits_for_all) noexcept
+      : task(waiting), what(waits_in), is_in_shutdown(waits_for_all) {}
   corothread::Task& task;
+  const char* const what;
+  const bool is_in_shutdown;
 };
 
 // Runs ready threads without polling: all that can be done inside a callback of the base.
@@ -33,13 +36,17 @@ void LoopCore::drive_directly(TimePoint deadline) noexcept {
   while (scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
 }
 
-bool LoopCore::drive_until_ended(const corothread::Task& task) {
+bool LoopCore::drive_until(const std::function<bool()>& is_over) {
   const TimePoint deadline = now() + grace_time;
-  while (!task.has_ended() && scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
-  while (!task.has_ended() && !is_dispatching() && pass(never)) {
+  while (!is_over() && scheduler_.has_ready_tasks() && now() < deadline) scheduler_.drain();
+  while (!is_over() && !is_dispatching() && pass(never)) {
   }
   leave_stop();
-  return task.has_ended();
+  return is_over();
+}
+
+bool LoopCore::drive_until_ended(const corothread::Task& task) {
+  return drive_until([&] { return task.has_ended(); });
 }
 
 void LoopCore::cancel_all(const corothread::Task* except) noexcept {
@@ -48,29 +55,32 @@ void LoopCore::cancel_all(const corothread::Task* except) noexcept {
   });
 }
 
-bool LoopCore::wait_for_others(corothread::Task& self, TimePoint deadline) noexcept {
-  EndWaiter waiter{self};
-  end_waiters_.push_back(waiter);
-  self.shield();  // a cancelled thread can end its loop, too
-  const auto how = corothread::Scheduler::park(deadline, {"shutdown"});
-  self.unshield();
+// False if none has ended until deadline.
+bool LoopCore::wait_for_others(EndWaiter& self, TimePoint deadline) noexcept {
+  end_waiters_.push_back(self);
+  self.task.shield();  // a cancelled thread can end its loop, too
+  const auto how = corothread::Scheduler::park(deadline, {self.what});
+  self.task.unshield();
+  self.unlink();
   return how == corothread::Wake::ready;
 }
 
 void LoopCore::wake_end_waiters() noexcept {
-  end_waiters_.for_each(
-      [&](EndWaiter& waiter) { scheduler_.wake(waiter.task, corothread::Wake::ready); });
+  end_waiters_.for_each([](EndWaiter& waiter) {
+    waiter.task.scheduler()->wake(waiter.task, corothread::Wake::ready);
+  });
 }
 
 bool LoopCore::is_ending_others(const corothread::Task& task) const noexcept {
   bool is = false;
-  end_waiters_.for_each([&](const EndWaiter& waiter) { is |= &waiter.task == &task; });
+  end_waiters_.for_each(
+      [&](const EndWaiter& waiter) { is |= waiter.is_in_shutdown && &waiter.task == &task; });
   return is;
 }
 
 std::size_t LoopCore::threads_in_shutdown() const noexcept {
   std::size_t count = 0;
-  end_waiters_.for_each([&](const EndWaiter&) { ++count; });
+  end_waiters_.for_each([&](const EndWaiter& waiter) { count += waiter.is_in_shutdown ? 1 : 0; });
   return count;
 }
 
@@ -87,7 +97,8 @@ std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
   wake_end_waiters();  // threads that are in here don't wait for each other
   while (scheduler_.live_tasks() > remaining + threads_in_shutdown() && now() < deadline) {
     if (self != nullptr) {
-      if (!wait_for_others(*self, deadline)) break;
+      EndWaiter waiter{*self, "shutdown", true};
+      if (!wait_for_others(waiter, deadline)) break;
     } else if (is_dispatching() || !pass(deadline)) {
       drive_directly(deadline);
       break;
@@ -95,6 +106,27 @@ std::vector<ThreadInfo> LoopCore::shutdown(Timeout timeout) {
   }
   leave_stop();
   return threads(self);
+}
+
+bool LoopCore::end_threads_on(const stacks::StackPool& pool) noexcept {
+  const auto for_each = [&](auto&& visit) {
+    scheduler_.for_each_live_task([&](corothread::Task& task) {
+      if (task.stack().pool == &pool) visit(static_cast<ThreadTask&>(task));
+    });
+  };
+  const auto have_ended = [&] {
+    bool have = true;
+    for_each([&](const ThreadTask&) { have = false; });
+    return have;
+  };
+  for_each([](ThreadTask& task) { task.request_stop(CancelReason::user); });
+  ThreadTask* const caller = current_thread();
+  if (caller == nullptr || caller->core().base() != base_) return drive_until(have_ended);
+  while (!have_ended()) {
+    EndWaiter waiter{*caller, "the end of a pool's threads", false};
+    wait_for_others(waiter, never);
+  }
+  return true;
 }
 
 bool LoopCore::is_busy_elsewhere() const noexcept {

@@ -109,6 +109,7 @@ class GroupMember {
   std::mutex mutex_;  // guards the orders
   std::vector<std::shared_ptr<Shutdown>> shutdowns_;
   Next next_ = Next::go_on;
+  std::promise<void> has_left_;
   std::thread os_thread_;
 };
 
@@ -154,6 +155,7 @@ void GroupMember::run(const LoopGroupOptions& options, int core,
   }
   started.set_value();
   drive();
+  has_left_.set_value();
 }
 
 void GroupMember::open(const LoopGroupOptions& options, int core) {
@@ -175,8 +177,9 @@ void GroupMember::drive() noexcept {
     next = carry_out_orders();
   }
   if (next == Next::leave) return;
+  spawner_->close();  // from now on nothing is spawned from elsewhere
+  static_cast<void>(loop_->shutdown(never));
   loop_->core().release();
-  spawner_->close();
   its_loop_.reset();
 }
 
@@ -217,12 +220,11 @@ void GroupMember::end() noexcept {
 
 void GroupMember::leave() noexcept {
   order(Next::leave);
-  const TimePoint deadline = corothread::read_clock() + 1s;
-  const auto since_epoch = deadline.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
-  const timespec until{.tv_sec = seconds.count(), .tv_nsec = (since_epoch - seconds).count()};
-  // One that is busy goes with the process.
-  ::pthread_clockjoin_np(os_thread_.native_handle(), nullptr, CLOCK_MONOTONIC, &until);
+  if (has_left_.get_future().wait_for(1s) == std::future_status::ready) {
+    os_thread_.join();
+  } else {
+    os_thread_.detach();  // one that is busy goes with the process
+  }
 }
 
 }  // namespace detail
@@ -246,6 +248,10 @@ LoopGroup::~LoopGroup() {
   const GroupMember* const here = member_of_caller();
   if (here != nullptr && here->has_os_thread())
     stacks::misuse("a LoopGroup was destroyed in one of its own OS threads");
+  if (is_foreign()) {  // in a child process all is the parent's, and left as it is
+    for (auto& each : members_) static_cast<void>(each.release());
+    return;
+  }
   is_ending_ = true;
   static_cast<void>(shut_down_others(nullptr, never));
 }
@@ -281,10 +287,15 @@ std::size_t LoopGroup::least_loaded() noexcept {
 
 void LoopGroup::admit(std::size_t index, std::unique_ptr<detail::SpawnRequest> request) noexcept {
   static_cast<void>(loop(index));
-  if (!is_ending_) members_[index]->spawner().post(std::move(request));
+  if (!is_ending_ && !is_foreign()) members_[index]->spawner().post(std::move(request));
+}
+
+bool LoopGroup::is_foreign() const noexcept {
+  return !members_.empty() && members_[0]->loop().core().is_foreign();
 }
 
 void LoopGroup::call(std::size_t index, detail::CallBase& request) {
+  loop(index).core().require_own_process("LoopGroup::call_on");
   if (&loop(index) ==
       (GroupMember::current() != nullptr ? &GroupMember::current()->loop() : nullptr))
     return request.call();
@@ -313,6 +324,7 @@ std::vector<ThreadInfo> LoopGroup::shutdown(Timeout timeout) {
 
 // Shuts down all but the loops of the application's, unless that is here.
 std::vector<ThreadInfo> LoopGroup::shut_down_others(GroupMember* here, Timeout timeout) {
+  if (is_foreign()) return {};
   const TimePoint deadline = timeout.deadline();
   std::vector<GroupMember*> others;
   for (const auto& each : members_) {
@@ -344,7 +356,7 @@ LoopGroupOptions shared_options() {
 struct LoopGroup::Shared {
   ~Shared() {
     const LoopGroup* const it = group;
-    if (it == nullptr || it->loop(0).core().is_foreign()) return;
+    if (it == nullptr || it->is_foreign()) return;
     for (const auto& each : it->members_) each->leave();
   }
 
@@ -354,7 +366,7 @@ struct LoopGroup::Shared {
 LoopGroup& LoopGroup::shared() {
   static Shared the_shared;
   LoopGroup* group = the_shared.group;
-  while (group == nullptr || group->loop(0).core().is_foreign()) {
+  while (group == nullptr || group->is_foreign()) {
     auto fresh = std::make_unique<LoopGroup>(shared_options());
     if (the_shared.group.compare_exchange_strong(group, fresh.get())) return *fresh.release();
   }

@@ -22,11 +22,13 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -94,7 +96,8 @@ class EVCORO_API LoopGroup {
   std::size_t least_loaded() noexcept;
 
   // spawn_on() runs function() in a thread of that loop; spawn() of the next. If there is no stack
-  // it waits for one there, first come, first served. Throws std::bad_alloc, and what moving the
+  // it waits for one there, first come, first served; but not of a pool that options name, which
+  // must be one of that loop's OS thread. Throws std::bad_alloc, and what moving the
   // function throws.
   template <class F>
   RemoteThread<detail::ThreadResult<F>> spawn_on(std::size_t index, const SpawnOptions& options,
@@ -149,6 +152,7 @@ class EVCORO_API LoopGroup {
  private:
   friend class detail::GroupHandOut;
   struct Shared;
+  bool is_foreign() const noexcept;
   detail::GroupMember* member_of_caller() const noexcept;
   void admit(std::size_t index, std::unique_ptr<detail::SpawnRequest> request) noexcept;
   void call(std::size_t index, detail::CallBase& request);
@@ -161,17 +165,19 @@ class EVCORO_API LoopGroup {
 
 // go() runs function(arguments...) in a thread on the next loop of LoopGroup::current(): from
 // anywhere, in one word. Function and arguments are copied or moved. As LoopGroup::go().
-template <class F, class... Arguments>
-void go(F&& function, Arguments&&... arguments) {
-  if constexpr (sizeof...(Arguments) == 0) {
-    LoopGroup::current().go(std::forward<F>(function));
-  } else {
-    LoopGroup::current().go(
-        [function = std::decay_t<F>(std::forward<F>(function)),
-         ... arguments = std::decay_t<Arguments>(std::forward<Arguments>(arguments))]() mutable {
-          std::invoke(std::move(function), std::move(arguments)...);
-        });
-  }
+template <detail::ThreadFunction F>
+void go(F&& function, SourceLocation where = SourceLocation::current()) {
+  LoopGroup::current().go(std::forward<F>(function), where);
+}
+template <class F, class First, class... Others>
+requires std::invocable<std::decay_t<F>, std::decay_t<First>, std::decay_t<Others>...>
+void go(F&& function, First&& first, Others&&... others) {
+  LoopGroup::current().go(
+      [function = std::decay_t<F>(std::forward<F>(function)),
+       arguments = std::tuple<std::decay_t<First>, std::decay_t<Others>...>(
+           std::forward<First>(first), std::forward<Others>(others)...)]() mutable {
+        std::apply(std::move(function), std::move(arguments));
+      });
 }
 
 }  // namespace evcoro

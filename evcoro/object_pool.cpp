@@ -1,6 +1,5 @@
 #include <evcoro/object_pool.hpp>
 
-#include <algorithm>
 #include <new>
 
 #include <evcoro/local.hpp>
@@ -38,16 +37,15 @@ void ObjectPoolCore::add(ObjectShelf& shelf, Loop& loop) {
   loop.owned().add(shelf);
 }
 
-ObjectShelf* ObjectPoolCore::withdraw_own() noexcept {
+// Out of the loops' hands: whatever happens while one is destroyed, the others are doomed's.
+void ObjectPoolCore::withdraw_own(OwnedList& doomed) noexcept {
   const std::lock_guard lock{mutex_};
-  const auto is_own = [id = std::this_thread::get_id()](const ObjectShelf* each) {
-    return each->os_thread_ == id;
-  };
-  const auto own = std::find_if(shelves_.begin(), shelves_.end(), is_own);
-  if (own == shelves_.end()) return nullptr;
-  ObjectShelf* const shelf = *own;
-  shelves_.erase(own);
-  return shelf;
+  std::erase_if(shelves_, [&](ObjectShelf* each) {
+    if (each->os_thread_ != std::this_thread::get_id()) return false;
+    each->unlink();
+    doomed.add(*each);
+    return true;
+  });
 }
 
 // A loop can't go while one of its shelves is among these: it would wait for the mutex. Without
@@ -62,7 +60,8 @@ void ObjectPoolCore::clear_elsewhere() noexcept try {
 }
 
 void ObjectPoolCore::clear() noexcept {
-  while (ObjectShelf* const own = withdraw_own()) delete own;
+  OwnedList own;
+  withdraw_own(own);
   clear_elsewhere();
 }
 

@@ -29,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -109,7 +110,8 @@ class EVCORO_API ObjectPoolCore : public std::enable_shared_from_this<ObjectPool
     return *made.release();
   }
 
-  // clear() destroys what is idle: in loops of this OS thread at once. end() lets nothing more in.
+  // clear() destroys what is idle: in loops of this OS thread at once. end() lets nothing more in,
+  // too.
   void clear() noexcept;
   void end() noexcept;
 
@@ -118,7 +120,7 @@ class EVCORO_API ObjectPoolCore : public std::enable_shared_from_this<ObjectPool
 
   void add(ObjectShelf& shelf, Loop& loop);
   bool has_ended() const noexcept { return has_ended_.load(std::memory_order_relaxed); }
-  ObjectShelf* withdraw_own() noexcept;
+  void withdraw_own(OwnedList& doomed) noexcept;
   void clear_elsewhere() noexcept;
 
   const std::size_t capacity_;
@@ -202,10 +204,11 @@ class ObjectPool {
     Loop* const loop = Loop::current();
     if (loop == nullptr) return {core_, create_()};
     auto& shelf = core_->template shelf_in<Object>(*loop);
-    if (shelf.idle.empty()) return {shelf.pool(), create_()};
+    std::shared_ptr<detail::ObjectPoolCore> pool = shelf.pool();
+    if (shelf.idle.empty()) return {std::move(pool), create_()};
     Object last = std::move(shelf.idle.back());
     shelf.idle.pop_back();
-    return {shelf.pool(), std::move(last)};
+    return {std::move(pool), std::move(last)};
   }
 
   // idle() is how many objects the loop keeps. For the loop's OS thread.

@@ -12,6 +12,7 @@
 #include <new>
 #include <thread>
 
+#include <evcoro/detail/deadlock_watch.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/detail/process.hpp>
 #include <evcoro/detail/signal_masks.hpp>
@@ -207,9 +208,12 @@ void WorkerPoolCore::work(Workers::iterator self) noexcept {
 
 // False: the worker ends.
 bool WorkerPoolCore::wait_for_work(std::unique_lock<std::mutex>& lock) noexcept {
+  const bool counts = DeadlockWatch::of_process().is_on();
+  if (counts) DeadlockWatch::of_process().add_idle();
   ++idle_;
   work_.wait_for(lock, options_.idle_time, [&] { return !queue_.empty() || shutting_down_; });
   --idle_;
+  if (counts) DeadlockWatch::of_process().remove_idle();
   return !queue_.empty() && !shutting_down_;
 }
 

@@ -34,6 +34,12 @@ void RemoteState::request_stop(CancelReason reason) {
   inbox_.post(std::make_unique<StopRequest>(shared_from_this(), reason));
 }
 
+// What has not ended when a process is forked never does so in the child.
+std::error_code RemoteState::wait(Timeout timeout) noexcept {
+  if (inbox_.is_foreign() && !has_ended()) return Errc::parents_loop;
+  return has_ended_.wait(timeout);
+}
+
 void RemoteState::wait_out() noexcept {
   const Shielded shielded;
   if (has_ended_.wait()) {
@@ -53,7 +59,7 @@ void RemoteState::end() {
   task_ = nullptr;
   const bool is_detached = is_detached_.exchange(true);
   has_ended_.set();
-  if (is_detached && failure_ != nullptr) std::rethrow_exception(failure_);
+  if (is_detached && failure_ != nullptr) std::rethrow_exception(take_failure());
 }
 
 void RemoteState::detach() noexcept {
@@ -61,6 +67,7 @@ void RemoteState::detach() noexcept {
 }
 
 void RemoteState::abandon() noexcept {
+  if (inbox_.is_foreign()) return;
   try {
     request_stop(CancelReason::user);
   } catch (const std::bad_alloc&) {  // then it is waited for
@@ -72,7 +79,7 @@ void RemoteState::abandon() noexcept {
 void RemoteState::report_failure() noexcept {
   if (failure_ == nullptr) return;
   try {
-    std::rethrow_exception(failure_);
+    std::rethrow_exception(take_failure());
   } catch (const std::exception& error) {
     stacks::ReportLine{} << "evcoro: a thread that nobody joined ended with an exception: "
                          << error.what() << "\n"

@@ -43,13 +43,14 @@ class EVCORO_API RemoteState : public std::enable_shared_from_this<RemoteState> 
   RemoteState& operator=(const RemoteState&) = delete;
 
   // For the handle, in any OS thread.
-  std::error_code wait(Timeout timeout) noexcept { return has_ended_.wait(timeout); }
+  std::error_code wait(Timeout timeout) noexcept;
   void wait_out() noexcept;
   void request_stop(CancelReason reason);
   bool has_ended() const noexcept { return has_ended_.is_set(); }
   void detach() noexcept;
   void abandon() noexcept;
-  const std::exception_ptr& failure() const noexcept { return failure_; }
+  // take_failure() leaves nothing behind, so that the exception goes where it is handled.
+  std::exception_ptr take_failure() noexcept { return std::exchange(failure_, nullptr); }
   bool has_run() const noexcept { return has_run_; }
 
   // For the thread: run() is its whole function.
@@ -123,12 +124,12 @@ class [[nodiscard]] RemoteThread {
 
   // join() waits until the thread has ended; returns its result, or throws what left its function.
   // The handle is empty then. It stays as it was if the wait fails: timed_out, operation_canceled,
-  // Errc::not_in_a_thread in a callback of a loop. Errc::loop_shutting_down: the thread was never
-  // started.
+  // Errc::not_in_a_thread in a callback of a loop, Errc::parents_loop in a child process.
+  // Errc::loop_shutting_down: the thread was never started.
   Result<T> join(Timeout timeout = {}) {
     if (const auto error = state().wait(timeout)) return Failure{error};
     const auto state = std::move(state_);
-    if (state->failure() != nullptr) std::rethrow_exception(state->failure());
+    if (auto failure = state->take_failure()) std::rethrow_exception(std::move(failure));
     if (!state->has_run()) return Failure{make_error_code(Errc::loop_shutting_down)};
     if constexpr (std::is_void_v<T>) {
       return {};

@@ -65,7 +65,9 @@ void Scope::add(ThreadTask& thread) noexcept {
 bool Scope::join(TimePoint deadline) noexcept {
   owner_.shield();
   owner_waits_ = true;
-  while (count_ != 0 && Scheduler::park(deadline, {"the threads of a scope"}) == Wake::ready) {
+  while (count_ != 0 &&
+         Scheduler::park(deadline, {"the threads of a scope",
+                                    corothread::WaitReason::of_threads}) == Wake::ready) {
   }
   owner_waits_ = false;
   owner_.unshield();

@@ -40,6 +40,7 @@ void Spawner::post(std::unique_ptr<SpawnRequest> request) noexcept {
 
 void Spawner::admit(std::unique_ptr<SpawnRequest> request) noexcept {
   if (core_ == nullptr) return;
+  if (request->stacks() != nullptr) return start(*request.release());  // there is none to wait for
   queue_.push_back(*request.release());
   if (!StackWaiter::is_linked()) serve();  // else those before it wait for a stack
 }
@@ -56,7 +57,10 @@ void Spawner::on_stack(evutil_socket_t, short, void* self) noexcept {
 void Spawner::serve() noexcept {
   stacks::StackPool& pool = core_->stacks();
   while (!queue_.empty()) {
-    if (pool.make_ready() && pool.in_use() != 0) return pool.wait(*this);
+    if (pool.make_ready() && pool.in_use() != 0) {
+      if (!StackWaiter::is_linked()) pool.wait(*this);  // it may be, while the event is active
+      return;
+    }
     start(queue_.pop_front());
   }
 }

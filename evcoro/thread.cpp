@@ -92,7 +92,7 @@ std::error_code ThreadTask::wait_for_wake(Timeout timeout) noexcept {
   while (!is_woken_) {
     if (!timeout.may_wait()) return to_error(Wake::timed_out);
     waits_for_wake_ = true;
-    const Wake how = Scheduler::park(deadline, {"wake-up"});
+    const Wake how = Scheduler::park(deadline, {"wake-up", corothread::WaitReason::of_threads});
     waits_for_wake_ = false;
     if (how != Wake::ready && !is_woken_) return to_error(how);
   }

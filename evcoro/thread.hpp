@@ -71,12 +71,15 @@ struct SpawnOptions {
   std::string_view name = {};            // copied, and cut to 31 characters
   stacks::StackPool* stacks = nullptr;   // another pool than the loop's; it must outlive the thread
   Priority priority = Priority::normal;  // urgent: before others, which still get their turn
+  bool at_once = false;  // spawned in the loop's OS thread: it runs, until it first waits, before
+                         // spawn() returns; otherwise it is queued
   SourceLocation where = SourceLocation::current();
 };
 
 namespace detail {
 
 class LoopCore;
+class Sleeper;
 
 // ThreadTask is the control block of a thread: a task with what belongs to it.
 class EVCORO_API ThreadTask : public corothread::Task {
@@ -120,8 +123,9 @@ class EVCORO_API ThreadTask : public corothread::Task {
 
   ThreadInfo describe() const;
 
-  bool waits_for_timer = false;   // parked until one of timers() expires
-  tagEVTHREAD* c_face = nullptr;  // what it is in C, see evcoro/evthread.h
+  bool waits_for_timer = false;      // parked until one of timers() expires
+  const Sleeper* sleeper = nullptr;  // while it is parked in evcoro/sync
+  tagEVTHREAD* c_face = nullptr;     // what it is in C, see evcoro/evthread.h
 
  protected:
   ~ThreadTask() override = default;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <memory>
 
+#include <evcoro/detail/process.hpp>
 #include <evcoro/detail/remote_wake.hpp>
 #include <evcoro/loop.hpp>
 
@@ -28,6 +29,9 @@ class Inbox {
   void unref() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+
+  // is_foreign() is true in a child process of the one that made it.
+  bool is_foreign() const noexcept { return process_ != process_number(); }
 
   // descriptor() is the eventfd: readable when there is something new.
   int descriptor() const noexcept { return descriptor_; }

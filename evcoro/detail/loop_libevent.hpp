@@ -14,6 +14,7 @@
 #include <event2/event_struct.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include <corothread/scheduler.hpp>
 #include <evcoro/detail/inbox.hpp>
 #include <evcoro/detail/process.hpp>
+#include <evcoro/detail/pulse.hpp>
 #include <evcoro/loop.hpp>
 #include <evcoro/thread.hpp>
 #include <stacks/intrusive_list.hpp>
@@ -51,10 +53,6 @@ class Counted {
   int& count_;
 };
 
-// is_driving_a_loop() says whether the OS thread is inside of Loop::run() or the like. That it is
-// inside of an application's dispatch can't be known.
-bool is_driving_a_loop() noexcept;
-
 class LoopCore final : public corothread::LoopController {
  public:
   LoopCore(Loop& loop, stacks::StackPool& stacks, event_base* base);
@@ -66,6 +64,7 @@ class LoopCore final : public corothread::LoopController {
   event_base* base() const noexcept { return base_; }
   stacks::StackPool& stacks() const noexcept { return stacks_; }
   corothread::Scheduler& scheduler() noexcept { return scheduler_; }
+  const corothread::Scheduler& scheduler() const noexcept { return scheduler_; }
   Inbox& inbox() const noexcept { return *inbox_; }
   std::size_t load() const noexcept { return load_.load(std::memory_order_relaxed); }
   bool owns_base() const noexcept { return owns_base_; }
@@ -126,6 +125,11 @@ class LoopCore final : public corothread::LoopController {
   // can't be.
   bool drive_until_ended(const corothread::Task& task);
 
+  // end_threads_on() cancels the threads that run on stacks of pool, and waits until they have
+  // ended: in a thread it parks, ignoring cancellation, outside it drives the loop. False if that
+  // can't be.
+  bool end_threads_on(const stacks::StackPool& pool) noexcept;
+
   std::vector<ThreadInfo> threads(const corothread::Task* except = nullptr) const;
   // report() hands an exception that nobody takes to the handler, or else to the sink of reports.
   // Without memory for the rest it says of a thread its number.
@@ -152,12 +156,15 @@ class LoopCore final : public corothread::LoopController {
   TimePoint now() const noexcept override { return corothread::read_clock(); }
   TimePoint coarse_now() const noexcept override;
 
-  bool run_base(int flags);
+  bool run_base(int flags, bool for_ever);
   bool pass(Timeout timeout);
   void leave_stop() noexcept;
   bool is_dispatching() const noexcept;
   void run_posted() noexcept;
   void settle() noexcept;
+  void come_to_rest() noexcept;
+  void leave_rest() noexcept;
+  bool waits_for_threads_only() const noexcept;
   void carry_out_stop() noexcept;
   void carry_out_abort() noexcept;
   bool add_wake_event(bool keeps_base_alive) noexcept;
@@ -166,7 +173,8 @@ class LoopCore final : public corothread::LoopController {
   void add_events();
   void cancel_all(const corothread::Task* except) noexcept;
   void drive_directly(TimePoint deadline) noexcept;
-  bool wait_for_others(corothread::Task& self, TimePoint deadline) noexcept;
+  bool drive_until(const std::function<bool()>& is_over);
+  bool wait_for_others(EndWaiter& self, TimePoint deadline) noexcept;
   bool waits_for_other_os_thread() const noexcept;
   bool await_inbox(TimePoint deadline) noexcept;
   bool is_ending_others(const corothread::Task& task) const noexcept;
@@ -196,9 +204,12 @@ class LoopCore final : public corothread::LoopController {
   bool timer_is_due_ = false;
   bool stopped_ = false;           // a stop was carried out
   bool keeps_base_alive_ = false;  // wake_event_ counts as pending
+  bool may_rest_ = false;          // nothing else is done here until somebody is woken
+  bool rests_ = false;             // as DeadlockWatch knows
   int shutdowns_ = 0;              // shutdown()s that are under way
   int runs_ = 0;                   // run()s that are under way
   int holders_ = 0;
+  Pulse pulse_;
   stacks::IntrusiveList<EndWaiter> end_waiters_;
   stacks::IntrusiveList<LoopClient> clients_;
 };

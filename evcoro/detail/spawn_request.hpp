@@ -28,6 +28,9 @@ class EVCORO_API SpawnRequest : public Posted, public stacks::ListLink {
   // run() hands it to the spawner.
   void run() override;
 
+  // stacks() is the pool that it names, of the loop's OS thread, or nullptr: the loop's.
+  stacks::StackPool* stacks() const noexcept { return options_.stacks; }
+
   // start() spawns the thread, which has the function then.
   virtual std::error_code start(Loop& loop) = 0;
 

@@ -24,6 +24,10 @@ namespace evcoro::detail {
 // gone: it is a thread of that loop, and not cancelled.
 std::error_code admit(const LoopCore* core) noexcept;
 
+// is_driving_a_loop() says whether the OS thread is inside of Loop::run() or the like. That it is
+// inside of an application's dispatch can't be known.
+bool is_driving_a_loop() noexcept;
+
 class Waiter {
  public:
   bool is_taken() const noexcept { return task_ != nullptr; }

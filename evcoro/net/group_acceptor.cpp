@@ -1,5 +1,7 @@
 #include <evcoro/net/group_acceptor.hpp>
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <limits>
@@ -72,10 +74,11 @@ class GroupHandOut final : public HandOut {
   }
 
   std::size_t choose() noexcept override {
-    std::size_t best = next_;
+    std::size_t best = room_.size();
     for (std::size_t i = 0; i < room_.size(); ++i) {
       const std::size_t place = (next_ + i) % room_.size();
-      if (active_[best] >= room_[best] || active_[place] < active_[best]) best = place;
+      if (active_[place] >= room_[place]) continue;
+      if (best == room_.size() || active_[place] < active_[best]) best = place;
     }
     next_ = (best + 1) % room_.size();
     ++active_[best];
@@ -99,8 +102,9 @@ namespace {
 
 Spread resolve(const GroupAcceptorOptions& options, const Address& address) {
   if (options.spread != Spread::automatic) return options.spread;
+  const bool is_internet = address.family() == AF_INET || address.family() == AF_INET6;
   const bool may_be_spread_by_kernel =
-      address.path().empty() && options.acceptor.when_full == WhenFull::reject;
+      is_internet && options.acceptor.when_full == WhenFull::reject;
   return may_be_spread_by_kernel ? Spread::reuse_port : Spread::hand_out;
 }
 
@@ -115,6 +119,15 @@ void require_sharable(const AcceptorOptions& options) {
 
 }  // namespace
 }  // namespace detail
+
+namespace {
+
+std::unique_ptr<stacks::StackPool> make_drain_stack() {
+  return std::make_unique<stacks::StackPool>(
+      stacks::StackPool::Options{.capacity = 1, .stack_size = 64 * 1024});
+}
+
+}  // namespace
 
 GroupAcceptor::GroupAcceptor(LoopGroup& group, const Address& address, ConnectionFactory factory,
                              Options options, Tag)
@@ -134,13 +147,14 @@ void GroupAcceptor::open_one(const Address& address, ConnectionFactory factory, 
       room[i] = std::min(options.max_per_loop, group_.loop(i).stacks().statistics().capacity);
     });
   }
-  acceptors_.push_back({.loop = 0, .acceptor = nullptr});
+  acceptors_.emplace_back();
   group_.call_on(0, [&] {
     auto listener = detail::Listener::open(address, options.acceptor);
     auto hand_out = std::make_unique<detail::GroupHandOut>(group_, std::move(room));
     acceptors_[0].acceptor.reset(new TcpAcceptor(group_.loop(0), std::move(listener),
                                                  std::move(factory), std::move(options.acceptor),
                                                  std::move(hand_out)));
+    acceptors_[0].drain_stack = make_drain_stack();
     address_ = acceptors_[0].acceptor->local_address();
   });
 }
@@ -161,10 +175,11 @@ void GroupAcceptor::open_on_each(Address address, const ConnectionFactory& facto
       group_.call_on(i, [&] {
         acceptors_[i].acceptor.reset(
             new TcpAcceptor(group_.loop(i), address, factory, each_options, TcpAcceptor::Tag{}));
+        acceptors_[i].drain_stack = make_drain_stack();
         address = acceptors_[i].acceptor->local_address();  // the kernel may have chosen the port
       });
     } catch (...) {
-      close();
+      destroy_all();
       throw;
     }
   }
@@ -173,7 +188,16 @@ void GroupAcceptor::open_on_each(Address address, const ConnectionFactory& facto
 
 GroupAcceptor::~GroupAcceptor() {
   close();
-  for (Place& each : acceptors_) group_.call_on(each.loop, [&] { each.acceptor.reset(); });
+  destroy_all();
+}
+
+void GroupAcceptor::destroy_all() noexcept {
+  for (Place& each : acceptors_) {
+    group_.call_on(each.loop, [&] {
+      each.acceptor.reset();
+      each.drain_stack.reset();
+    });
+  }
 }
 
 void GroupAcceptor::close() noexcept {
@@ -186,7 +210,9 @@ std::error_code GroupAcceptor::drain(Timeout timeout) {
   const TimePoint deadline = timeout.deadline();
   std::vector<RemoteThread<std::error_code>> drains;
   for (const Place& each : acceptors_) {
-    drains.push_back(group_.spawn_on(each.loop, {.name = "drain"},
+    // On a stack of its own: the connections may have all others.
+    const SpawnOptions options{.name = "drain", .stacks = each.drain_stack.get()};
+    drains.push_back(group_.spawn_on(each.loop, options,
                                      [&each, deadline] { return each.acceptor->drain(deadline); }));
   }
   std::error_code error;

@@ -34,6 +34,7 @@
 #include <evcoro/net/tcp_acceptor.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
+#include <stacks/stack_pool.hpp>
 
 namespace evcoro {
 
@@ -81,14 +82,17 @@ class EVCORO_API GroupAcceptor {
  private:
   struct Tag {};
   struct Place {
-    std::size_t loop;
+    std::size_t loop = 0;
     std::unique_ptr<TcpAcceptor> acceptor;
+    std::unique_ptr<stacks::StackPool> drain_stack;  // of that loop, too
   };
 
   GroupAcceptor(LoopGroup& group, const Address& address, ConnectionFactory factory,
                 Options options, Tag);
   void open_one(const Address& address, ConnectionFactory factory, Options options);
   void open_on_each(Address address, const ConnectionFactory& factory, const Options& options);
+
+  void destroy_all() noexcept;
 
   LoopGroup& group_;
   Spread spread_;

@@ -252,11 +252,12 @@ std::size_t Subscriber::size() const noexcept {
 
 // --- a case of select() ---
 
-SpinLock* SubscriptionSelectCase::lock() noexcept { return &subscriber_.core_->lock_; }
+SubscriptionSelectCase::SubscriptionSelectCase(Subscriber& subscriber) noexcept
+    : SelectCase(&subscriber.core_->lock_), subscriber_(subscriber) {}
 
 bool SubscriptionSelectCase::try_now(Wakeups& wakeups) noexcept {
-  const BroadcastStep step = subscriber_.take(message, wakeups, unused_);
-  if (step == BroadcastStep::ended) error = subscriber_.end_;
+  const BroadcastStep step = subscriber_.take(message_, wakeups, unused_);
+  if (step == BroadcastStep::ended) error_ = subscriber_.end_;
   return step != BroadcastStep::must_wait;
 }
 
@@ -270,8 +271,8 @@ bool SubscriptionSelectCase::leave() noexcept {
   if (!node_) return false;
   const bool is_granted = node_->is_granted;
   if (is_granted) {
-    message = MessageUse{node_->message};
-    error = node_->error;
+    message_ = MessageUse{node_->message};
+    error_ = node_->error;
   }
   node_.reset();
   return is_granted;

@@ -234,10 +234,10 @@ class SubscriptionCase final : public detail::SubscriptionSelectCase {
 
   // finish() is for select().
   void finish() {
-    if (error) {
-      function_(Result<T>{Failure{error}});
+    if (error_) {
+      function_(Result<T>{Failure{error_}});
     } else {
-      function_(Result<T>{detail::take_value<T>(message)});
+      function_(Result<T>{detail::take_value<T>(message_)});
     }
   }
 

@@ -8,9 +8,10 @@
 //   if (const auto error = mutex.lock(3s)) return error;     // timed_out, operation_canceled
 //   const std::lock_guard lock{mutex, std::adopt_lock};
 //
-// Who waits is served first come, first served: unlock() hands the lock over. Taking and leaving a
-// lock that nobody else wants costs two instructions that are atomic, and none while the process
-// has a single OS thread.
+// Who waits is served first come, first served: unlock() offers the lock to who has waited longest,
+// and only a try_lock() may get ahead of that one, once; without that, threads that lock several by
+// std::lock() could fail for ever. Taking and leaving a lock that nobody else wants costs two
+// instructions that are atomic, and none while the process has a single OS thread.
 //
 // lock() and what the standard library makes of it wait in a cancelled thread, too: a lock is
 // needed for cleaning up as well. lock(timeout) and the timed try_ forms are cancellable.
@@ -56,7 +57,7 @@ class EVCORO_API Mutex {
   }
   bool try_lock_until(TimePoint deadline) noexcept { return !lock(Timeout{deadline}); }
 
-  // unlock() hands the lock to who has waited longest. By anybody but the holder it is a misuse.
+  // unlock() offers the lock to who has waited longest. By anybody but the holder it is a misuse.
   void unlock() noexcept;
 
   // is_held_by_caller() says whether the calling thread, or OS thread, holds the lock.
@@ -72,11 +73,13 @@ class EVCORO_API Mutex {
   bool take_at_once(std::uintptr_t caller) noexcept;
   bool leave_at_once(std::uintptr_t caller) noexcept;
   void wait_out(std::uintptr_t caller) noexcept;
+  bool take_offered(std::uintptr_t caller) noexcept;
   bool take_or_mark(std::uintptr_t caller) noexcept;
   std::error_code lock_slowly(std::uintptr_t caller, Timeout timeout) noexcept;
   void unlock_slowly(std::uintptr_t caller) noexcept;
 
-  // caller_id() of the holder, or 0; contended if somebody may be in the queue.
+  // caller_id() of the holder, or 0; contended if somebody may be in the queue. Contended and
+  // without a holder: it is offered to the first in the queue.
   std::atomic<std::uintptr_t> state_{0};
   detail::WaitQueue queue_;
 };

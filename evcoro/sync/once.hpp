@@ -26,7 +26,8 @@ class EVCORO_API Once {
   Once(const Once&) = delete;
   Once& operator=(const Once&) = delete;
 
-  // call() returns when function() has returned, called now or before. Errors: timed_out,
+  // call() returns when function() has returned, called now or before: if before, it returns at
+  // once, also in a cancelled thread. Errors: timed_out,
   // operation_canceled, resource_deadlock_would_occur if function() itself calls it,
   // Errc::not_in_a_thread in a callback of a loop.
   template <class Function>

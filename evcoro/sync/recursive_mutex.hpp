@@ -8,7 +8,8 @@
 //     ...
 //   }
 //
-// All else is as of Mutex.
+// Its holder may lock it also when cancelled. All else is as of Mutex. A ConditionVariable's wait()
+// unlocks it once only: let it be locked once then.
 #pragma once
 
 #include <chrono>

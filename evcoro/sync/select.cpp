@@ -1,5 +1,6 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ std::size_t random_below(std::size_t limit) noexcept {
   state ^= state << 13;
   state ^= state >> 17;
   state ^= state << 5;
-  return state % limit;
+  return static_cast<std::size_t>((std::uint64_t{state} * limit) >> 32);
 }
 
 // Selection is one select() that is under way.
@@ -56,9 +57,9 @@ class Selection {
 
   bool try_each() noexcept;
   bool choose_timeout() noexcept;
-  std::error_code enter(Sleeper& sleeper) noexcept;
   std::error_code enter_those_of_loop(Sleeper& sleeper) noexcept;
   void enter_lists(Sleeper& sleeper) noexcept;
+  void enter_each(Sleeper& sleeper) noexcept;
   void leave() noexcept;
   std::size_t sort_locks() noexcept;
 
@@ -101,8 +102,9 @@ bool Selection::choose_timeout() noexcept {
   if (timeout_ != none) return false;
   for_each_in([&](SelectCase& each, std::size_t index) {
     if (chosen_ != none) return;
-    if (!each.timeout().may_wait()) chosen_ = index;
-    const TimePoint deadline = each.timeout().deadline();
+    const Timeout timeout = each.timeout();
+    if (!timeout.may_wait()) chosen_ = index;
+    const TimePoint deadline = timeout.deadline();
     if (deadline >= deadline_) return;
     deadline_ = deadline;
     timeout_ = index;
@@ -128,18 +130,22 @@ std::size_t Selection::sort_locks() noexcept {
   return static_cast<std::size_t>(std::unique(locks_.begin(), end) - locks_.begin());
 }
 
-// With all locks held nobody else can be faster to one of the cases while another is looked at.
+// With all locks held nobody else can be faster to one of the cases while another is looked at. A
+// single OS thread has just looked.
 void Selection::enter_lists(Sleeper& sleeper) noexcept {
+  if (is_single_threaded()) return enter_each(sleeper);
   Wakeups wakeups;
   const std::span<SpinLock*> locks = locks_.first(sort_locks());
   for (SpinLock* const each : locks) each->lock();
   choose_by([&](SelectCase& each) { return each.lock() != nullptr && each.try_now(wakeups); });
-  if (chosen_ == none) {
-    for_each_in([&](SelectCase& each, std::size_t) {
-      if (each.lock() != nullptr) static_cast<void>(each.enter(sleeper));
-    });
-  }
+  if (chosen_ == none) enter_each(sleeper);
   for (SpinLock* const each : locks) each->unlock();
+}
+
+void Selection::enter_each(Sleeper& sleeper) noexcept {
+  for_each_in([&](SelectCase& each, std::size_t) {
+    if (each.lock() != nullptr) static_cast<void>(each.enter(sleeper));
+  });
 }
 
 void Selection::leave() noexcept {
@@ -160,16 +166,18 @@ std::error_code Selection::run() noexcept {
     Wake how = Wake::ready;
     if (!error && chosen_ == none) {
       how = sleeper.sleep(deadline_);
-      if (!sleeper.claim()) sleeper.await_wake();
+      // A coroutine thread may be ready for another reason, with its wake-up yet to come.
+      const bool was_woken = how == Wake::ready && sleeper.thread() == nullptr;
+      if (!sleeper.claim() && !was_woken) sleeper.await_wake();
     }
     leave();
     if (error || chosen_ != none) return error;
     if (how == Wake::ready || try_each()) continue;
     if (how == Wake::cancelled) return to_error(how);
     chosen_ = timeout_;
-    return {};
+    return no_error;
   }
-  return {};
+  return no_error;
 }
 
 }  // namespace
@@ -187,27 +195,28 @@ std::error_code select_one(std::span<SelectCase* const> cases, std::span<SpinLoc
 std::error_code ChannelSelectCase::enter(Sleeper& sleeper) noexcept {
   node_.emplace(sleeper, item_);
   list_.enqueue(*node_);
-  return {};
+  return no_error;
 }
 
 bool ChannelSelectCase::leave() noexcept {
   if (!node_) return false;
   const bool is_granted = node_->is_granted;
-  if (is_granted) is_closed = node_->is_closed;
+  if (is_granted) is_closed_ = node_->is_closed;
   node_.reset();
   return is_granted;
 }
 
 // --- an event ---
 
-SpinLock* EventSelectCase::lock() noexcept { return &event_.queue_.lock(); }
+EventSelectCase::EventSelectCase(Event& event) noexcept
+    : SelectCase(&event.queue_.lock()), event_(event) {}
 
 bool EventSelectCase::try_now(Wakeups&) noexcept { return event_.pass(); }
 
 std::error_code EventSelectCase::enter(Sleeper& sleeper) noexcept {
   node_.emplace(sleeper);
   event_.queue_.enqueue(*node_);
-  return {};
+  return no_error;
 }
 
 bool EventSelectCase::leave() noexcept {
@@ -229,7 +238,8 @@ void wake_task(evutil_socket_t, short, void* task) noexcept {
 }  // namespace
 
 DescriptorSelectCase::DescriptorSelectCase(int descriptor, Readiness wanted) noexcept
-    : descriptor_(descriptor),
+    : SelectCase(nullptr),
+      descriptor_(descriptor),
       events_(static_cast<short>((is_readable(wanted) ? POLLIN : 0) |
                                  (is_writable(wanted) ? POLLOUT : 0))) {}
 
@@ -241,6 +251,7 @@ bool DescriptorSelectCase::try_now(Wakeups&) noexcept {
 std::error_code DescriptorSelectCase::enter(Sleeper& sleeper) noexcept {
   auto* const thread = static_cast<ThreadTask*>(sleeper.thread());
   if (thread == nullptr) return Errc::not_in_a_thread;
+  if (::fcntl(descriptor_, F_GETFD) < 0) return system_error();  // the instance may get its number
   OwnedDescriptor instance{::epoll_create1(EPOLL_CLOEXEC)};
   if (!instance) return system_error();
   // The bits of poll(2) are those of epoll(7).
@@ -253,7 +264,7 @@ std::error_code DescriptorSelectCase::enter(Sleeper& sleeper) noexcept {
   thread->core().assign(*event, instance.get(), EV_READ | EV_PERSIST, wake_task, thread);
   if (event_add(event, nullptr) != 0) return system_error(ENOMEM);
   instance_ = instance.release();
-  return {};
+  return no_error;
 }
 
 bool DescriptorSelectCase::leave() noexcept {
@@ -274,7 +285,7 @@ bool TimerSelectCase::try_now(Wakeups&) noexcept {
 std::error_code TimerSelectCase::enter(Sleeper& sleeper) noexcept {
   if (timer_.owner_ == nullptr || sleeper.thread() != timer_.owner_) return Errc::not_the_owner;
   timer_.owner_->waits_for_timer = true;
-  return {};
+  return no_error;
 }
 
 bool TimerSelectCase::leave() noexcept {

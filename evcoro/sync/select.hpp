@@ -9,6 +9,12 @@
 //       on_timeout(3s, [&] { give_up(); }));
 //   if (!chosen) return chosen.error();      // such as operation_canceled; or the case's index
 //
+// (on_timeout() and on_readable() have to be named in full, or by a using declaration, since their
+// arguments are not evcoro's.)
+//
+// A channel that is closed and empty can be received from at once, again and again: leave it out
+// then, by when(), or the loop around the select() never waits.
+//
 // If several can happen it takes one of them at random, so that none starves. on_timeout(no_wait,
 // ...) makes a case for when no other can happen at once. Functions are called after the select()
 // is over, in the caller, and may do anything; each is optional. when(condition, on_...) leaves
@@ -59,7 +65,7 @@ class ReceiveCase final : public detail::ChannelSelectCase {
 
   // finish() is for select().
   void finish() {
-    if (is_closed) {
+    if (is_closed_) {
       function_(Result<T>{Errc::channel_closed});
     } else {
       function_(Result<T>{std::move(*value_)});
@@ -86,7 +92,7 @@ class SendCase final : public detail::ChannelSelectCase {
         function_(std::move(function)) {}
 
   void finish() {
-    function_(is_closed ? make_error_code(Errc::channel_closed) : std::error_code{});
+    function_(is_closed_ ? make_error_code(Errc::channel_closed) : std::error_code{});
   }
 
  private:
@@ -190,7 +196,7 @@ TimeoutCase<Function> on_timeout(Timeout timeout, Function function = {}) {
 template <std::derived_from<detail::SelectCase> Case>
 Case&& when(bool condition, Case&& its_case) noexcept {
   its_case.set_in(condition);
-  return std::move(its_case);
+  return std::forward<Case>(its_case);
 }
 
 // select() returns the index of the case that has happened, after its function, whose exceptions

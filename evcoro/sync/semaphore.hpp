@@ -32,7 +32,7 @@ class EVCORO_API Semaphore {
   [[nodiscard]] std::error_code acquire(Timeout timeout = {}) noexcept {
     return acquire(1, timeout);
   }
-  [[nodiscard]] std::error_code acquire(std::size_t count, Timeout timeout) noexcept;
+  [[nodiscard]] std::error_code acquire(std::size_t count, Timeout timeout = {}) noexcept;
 
   // try_acquire() never waits, and works in a cancelled thread.
   bool try_acquire(std::size_t count = 1) noexcept;

@@ -1,7 +1,9 @@
 #include <evcoro/sync/shared_mutex.hpp>
 
 #include <mutex>
+#include <utility>
 
+#include <evcoro/detail/patience.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/sync/detail/caller_id.hpp>
 #include <evcoro/sync/detail/shielded.hpp>
@@ -9,14 +11,22 @@
 
 namespace evcoro {
 
+// Node is who waits to enter. Offered that, he stays in the queue until he runs, and may find that
+// somebody else has entered by try_lock(). Then he waits once more, in front, and enters finally.
 struct SharedMutex::Node : detail::LoneWaiter {
-  Node(Kind its_kind, std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& writer) noexcept
+  enum class Turn : bool { offered, final };
+
+  Node(Kind its_kind, std::uintptr_t its_caller, const std::atomic<std::uintptr_t>& writer,
+       Turn its_turn) noexcept
       : LoneWaiter(its_kind == Kind::shared ? "shared mutex, as a reader" : "shared mutex",
                    &writer),
         kind(its_kind),
-        caller(its_caller) {}
+        caller(its_caller),
+        turn(its_turn) {}
   const Kind kind;
   const std::uintptr_t caller;
+  const Turn turn;
+  bool is_offered = false;  // under the queue's lock
 };
 
 SharedMutex::~SharedMutex() {
@@ -36,14 +46,26 @@ void SharedMutex::enter(Kind kind, std::uintptr_t caller) noexcept {
   }
 }
 
-// Lets in who can enter now, in order of coming.
+// Offers it to those who can enter now, in order of coming: a writer, or readers.
 void SharedMutex::serve(detail::Wakeups& wakeups) noexcept {
-  while (!queue_.empty()) {
-    Node& first = static_cast<Node&>(queue_.first());
-    if (!can_enter(first.kind)) return;
-    enter(first.kind, first.caller);
-    queue_.grant(first, wakeups);
-  }
+  bool may_go_on = true;
+  bool is_offered = false;
+  queue_.for_each([&](detail::WaitNode& each) {
+    Node& node = static_cast<Node&>(each);
+    const bool is_behind_others = node.kind == Kind::exclusive && is_offered;
+    may_go_on = may_go_on && can_enter(node.kind) && !is_behind_others;
+    if (!may_go_on) return;
+    if (node.turn == Node::Turn::final) {
+      enter(node.kind, node.caller);
+      detail::WaitList::grant(node, wakeups);
+      return;
+    }
+    is_offered = true;
+    may_go_on = node.kind == Kind::shared;
+    if (std::exchange(node.is_offered, true)) return;
+    node.claim_locked();
+    node.wake(wakeups);
+  });
 }
 
 // Of one who has left without having entered.
@@ -53,20 +75,32 @@ void SharedMutex::serve_those_behind() noexcept {
   serve(wakeups);
 }
 
+// May get ahead of who was offered it, unless that is for the second time.
 bool SharedMutex::try_enter(Kind kind) noexcept {
   const std::lock_guard lock{queue_.lock()};
-  if (!queue_.empty() || !can_enter(kind)) return false;
+  const bool has_precedence =
+      !queue_.empty() && (static_cast<Node&>(queue_.first()).turn == Node::Turn::final ||
+                          !static_cast<Node&>(queue_.first()).is_offered);
+  if (has_precedence || !can_enter(kind)) return false;
   enter(kind, detail::caller_id());
   return true;
 }
 
 std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept {
   const std::uintptr_t caller = detail::caller_id();
+  detail::Patience patience{timeout};
   std::unique_lock lock{queue_.lock()};
   if (queue_.empty() && can_enter(kind)) return enter(kind, caller), detail::no_error;
   if (writer_ == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
-  Node self{kind, caller, writer_};
-  const auto error = queue_.wait(lock, self, timeout);
+  Node self{kind, caller, writer_, Node::Turn::offered};
+  std::error_code error = queue_.wait(lock, self, patience.rest());
+  if (!error) {
+    lock = std::unique_lock{queue_.lock()};
+    self.unlink();
+    if (can_enter(kind)) return enter(kind, caller), detail::no_error;
+    Node again{kind, caller, writer_, Node::Turn::final};
+    error = queue_.wait(lock, again, patience.rest(), detail::WaitQueue::Place::first);
+  }
   if (error) serve_those_behind();
   return error;
 }
@@ -74,12 +108,10 @@ std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept 
 void SharedMutex::wait_out(Kind kind) noexcept {
   const detail::Shielded shielded;
   const std::error_code error = wait_to_enter(kind, never);
+  if (!error) return;
   if (error == std::errc::resource_deadlock_would_occur)
     stacks::misuse("a SharedMutex was locked by who holds it already");
-  if (error) {
-    stacks::misuse(
-        "a callback of a loop waits for a SharedMutex; use try_lock(), or spawn a thread");
-  }
+  stacks::misuse("a callback of a loop waits for a SharedMutex; use try_lock(), or spawn a thread");
 }
 
 void SharedMutex::lock() noexcept { wait_out(Kind::exclusive); }

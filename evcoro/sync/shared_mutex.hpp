@@ -5,7 +5,8 @@
 //   { const std::scoped_lock lock{mutex}; change(table); }
 //
 // First come, first served: a reader who comes while a writer waits, waits behind that one; the
-// readers next to each other in the queue are let in together. All else is as of Mutex. A reader
+// readers next to each other in the queue are let in together. As with Mutex, only a try_ form may
+// get ahead of who is about to enter, once. All else is as of Mutex. A reader
 // that locks it once more may wait for a writer who waits for him: don't.
 #pragma once
 

@@ -3,7 +3,9 @@
 #include <thread>
 #include <utility>
 
+#include <evcoro/detail/deadlock_watch.hpp>
 #include <evcoro/detail/inbox.hpp>
+#include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/sync/detail/sleeper_inline.hpp>
 #include <stacks/report.hpp>
 
@@ -62,9 +64,27 @@ void Wakeups::send() noexcept {
 
 // OsThreadParker is where an OS thread sleeps.
 struct OsThreadParker {
-  std::mutex mutex;  // guards is_woken
+  std::mutex mutex;  // guards what follows
   std::condition_variable condition;
   bool is_woken = false;
+  bool is_idle = false;  // as DeadlockWatch knows
+
+  // become_idle() may tell the sink of reports, and so holds no lock then.
+  void become_idle() noexcept {
+    DeadlockWatch& watch = DeadlockWatch::of_process();
+    if (!watch.is_on()) return;
+    {
+      const std::lock_guard lock{mutex};
+      if (is_woken) return;
+      is_idle = true;
+    }
+    watch.add_idle();
+  }
+
+  // With the lock held.
+  void end_idleness() noexcept {
+    if (std::exchange(is_idle, false)) DeadlockWatch::of_process().remove_idle();
+  }
 };
 
 OsThreadParker& parker_of_this_os_thread() noexcept {
@@ -79,6 +99,7 @@ Sleeper::Sleeper(const char* what, const std::atomic<std::uintptr_t>* holder,
 
 Wake Sleeper::sleep_in_os_thread(TimePoint deadline) noexcept {
   OsThreadParker& parker = this->parker();
+  if (deadline == never) parker.become_idle();
   std::unique_lock lock{parker.mutex};
   const auto is_woken = [&] { return parker.is_woken; };
   if (deadline == never) {
@@ -102,6 +123,7 @@ void Sleeper::wake(Wakeups& wakeups) noexcept {
 void Sleeper::wake_os_thread() noexcept {
   const std::lock_guard lock{parker().mutex};
   parker().is_woken = true;
+  parker().end_idleness();
   parker().condition.notify_one();  // under the lock: then its thread can't be gone
 }
 
@@ -140,10 +162,10 @@ WaitQueue::~WaitQueue() {
 }
 
 std::error_code WaitQueue::wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter,
-                                Timeout timeout) noexcept {
+                                Timeout timeout, Place place) noexcept {
   std::error_code error = waiter.admit();
   if (!timeout.may_wait()) error = to_error(Wake::timed_out);
-  if (!error) enqueue(waiter);
+  if (!error) place == Place::first ? enqueue_first(waiter) : enqueue(waiter);
   lock.release()->unlock();
   if (error) return error;
   return to_error(await(waiter, timeout.deadline()));

@@ -192,14 +192,13 @@ class EVCORO_API BroadcastCore {
 // SubscriptionSelectCase is a case of select(): a message of a subscription.
 class EVCORO_API SubscriptionSelectCase : public SelectCase {
  protected:
-  explicit SubscriptionSelectCase(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
+  explicit SubscriptionSelectCase(Subscriber& subscriber) noexcept;
   ~SubscriptionSelectCase() = default;
 
-  MessageUse message;
-  std::error_code error = no_error;  // or why there is none
+  MessageUse message_;
+  std::error_code error_ = no_error;  // or why there is none
 
  private:
-  SpinLock* lock() noexcept override;
   bool try_now(Wakeups& wakeups) noexcept override;
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;

@@ -52,7 +52,7 @@ class Ring {
 
  private:
   struct Slot {
-    alignas(T) std::byte bytes[sizeof(T)];
+    alignas(T) std::byte bytes[sizeof(T)];  // NOLINT(bugprone-sizeof-expression): may be a pointer
   };
 
   const std::size_t capacity_;

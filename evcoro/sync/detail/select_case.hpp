@@ -38,42 +38,43 @@ class EVCORO_API SelectCase {
   void set_in(bool is_in) noexcept { is_in_ = is_in; }
 
   // lock() is held in the three below.
-  virtual SpinLock* lock() noexcept = 0;
+  SpinLock* lock() const noexcept { return lock_; }
   virtual bool try_now(Wakeups& wakeups) noexcept = 0;
   virtual std::error_code enter(Sleeper& sleeper) noexcept = 0;
   virtual bool leave() noexcept = 0;
 
   // timeout() is never but of a timeout.
-  virtual Timeout timeout() const noexcept { return never; }
+  Timeout timeout() const noexcept { return timeout_; }
 
  protected:
-  SelectCase() noexcept = default;
+  explicit SelectCase(SpinLock* lock, Timeout timeout = never) noexcept
+      : lock_(lock), timeout_(timeout) {}
   ~SelectCase() = default;
 
  private:
+  SpinLock* const lock_;
+  const Timeout timeout_;
   bool is_in_ = true;
 };
 
 class EVCORO_API ChannelSelectCase : public SelectCase {
  protected:
   ChannelSelectCase(ChannelCore& core, WaitList& list, void* item) noexcept
-      : core_(core), list_(list), item_(item) {}
+      : SelectCase(&core.lock), list_(list), item_(item) {}
   ~ChannelSelectCase() = default;
 
   // note() keeps how a try_now() has ended.
   bool note(ChannelStep step) noexcept {
-    is_closed = step == ChannelStep::closed;
+    is_closed_ = step == ChannelStep::closed;
     return step != ChannelStep::must_wait;
   }
 
-  bool is_closed = false;
+  bool is_closed_ = false;
 
  private:
-  SpinLock* lock() noexcept override { return &core_.lock; }
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
 
-  ChannelCore& core_;
   WaitList& list_;
   void* const item_;
   std::optional<ChannelNode> node_;
@@ -81,11 +82,10 @@ class EVCORO_API ChannelSelectCase : public SelectCase {
 
 class EVCORO_API EventSelectCase : public SelectCase {
  protected:
-  explicit EventSelectCase(Event& event) noexcept : event_(event) {}
+  explicit EventSelectCase(Event& event) noexcept;
   ~EventSelectCase() = default;
 
  private:
-  SpinLock* lock() noexcept override;
   bool try_now(Wakeups& wakeups) noexcept override;
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
@@ -102,7 +102,6 @@ class EVCORO_API DescriptorSelectCase : public SelectCase {
   ~DescriptorSelectCase() = default;
 
  private:
-  SpinLock* lock() noexcept override { return nullptr; }
   bool try_now(Wakeups& wakeups) noexcept override;
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
@@ -116,12 +115,11 @@ class EVCORO_API DescriptorSelectCase : public SelectCase {
 
 class EVCORO_API TimerSelectCase : public SelectCase {
  protected:
-  explicit TimerSelectCase(Timer& timer) noexcept : timer_(timer) {}
+  explicit TimerSelectCase(Timer& timer) noexcept : SelectCase(nullptr), timer_(timer) {}
   std::uint64_t expirations() const noexcept { return expirations_; }
   ~TimerSelectCase() = default;
 
  private:
-  SpinLock* lock() noexcept override { return nullptr; }
   bool try_now(Wakeups& wakeups) noexcept override;
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
@@ -132,17 +130,13 @@ class EVCORO_API TimerSelectCase : public SelectCase {
 
 class EVCORO_API TimeoutSelectCase : public SelectCase {
  protected:
-  explicit TimeoutSelectCase(Timeout timeout) noexcept : timeout_(timeout) {}
+  explicit TimeoutSelectCase(Timeout timeout) noexcept : SelectCase(nullptr, timeout) {}
   ~TimeoutSelectCase() = default;
 
  private:
-  SpinLock* lock() noexcept override { return nullptr; }
   bool try_now(Wakeups&) noexcept override { return false; }
   std::error_code enter(Sleeper&) noexcept override { return {}; }
   bool leave() noexcept override { return false; }
-  Timeout timeout() const noexcept override { return timeout_; }
-
-  const Timeout timeout_;
 };
 
 // select_one() waits for one of cases; locks has room for as many.

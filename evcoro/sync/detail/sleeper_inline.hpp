@@ -5,7 +5,7 @@
 
 #include <corothread/detail/running_task.hpp>
 #include <corothread/scheduler.hpp>
-#include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/waiter.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/sync/detail/wait_queue.hpp>
 
@@ -28,7 +28,12 @@ inline std::error_code Sleeper::admit() const noexcept {
 inline corothread::Wake Sleeper::sleep(TimePoint deadline) noexcept {
   if (remote_.task == nullptr) return sleep_in_os_thread(deadline);
   if (remote_.is_delivered) return corothread::Wake::ready;  // while something else was waited for
-  return corothread::Scheduler::park(deadline, {what_});
+  auto& thread = static_cast<ThreadTask&>(*remote_.task);
+  thread.sleeper = this;
+  const auto how =
+      corothread::Scheduler::park(deadline, {what_, corothread::WaitReason::of_threads});
+  thread.sleeper = nullptr;
+  return how;
 }
 
 // await() is for a sleeper that is in one list, by node, whose lock is lock and not held: it

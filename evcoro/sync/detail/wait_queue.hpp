@@ -100,7 +100,14 @@ class EVCORO_API Sleeper {
 
   // claim() gives the right to call wake() to one caller, or, to the sleeper itself, to nobody;
   // false if somebody has it.
-  bool claim() noexcept { return !is_claimed_.exchange(true, std::memory_order_acq_rel); }
+  bool claim() noexcept {
+    if (is_single_threaded()) {
+      const bool is_first = !is_claimed_.load(std::memory_order_relaxed);
+      is_claimed_.store(true, std::memory_order_relaxed);
+      return is_first;
+    }
+    return !is_claimed_.exchange(true, std::memory_order_acq_rel);
+  }
 
   // claim_locked() is the same for who holds the lock of a queue that the sleeper is in; cheaper if
   // it is in one only.
@@ -151,6 +158,7 @@ class WaitList {
   bool empty() const noexcept { return nodes_.empty(); }
   WaitNode& first() noexcept { return nodes_.front(); }
   void enqueue(WaitNode& node) noexcept { nodes_.push_back(node); }
+  void enqueue_first(WaitNode& node) noexcept { nodes_.push_front(node); }
 
   // first_claimed() takes the first out of the list that nobody else has claimed; nullptr if there
   // is none. wake() is to follow.
@@ -218,9 +226,11 @@ class EVCORO_API WaitQueue : public WaitList {
 
   SpinLock& lock() const noexcept { return lock_; }
 
-  // wait() is called with the lock held, releases it, and waits for waiter's grant.
-  std::error_code wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter,
-                       Timeout timeout) noexcept;
+  // wait() is called with the lock held, releases it, and waits for waiter's grant, as last or
+  // first of all.
+  enum class Place : bool { last, first };
+  std::error_code wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter, Timeout timeout,
+                       Place place = Place::last) noexcept;
 
   // await() is the latter half, for who has enqueued waiter and released the lock.
   corothread::Wake await(LoneWaiter& waiter, TimePoint deadline) noexcept;

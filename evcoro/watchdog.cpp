@@ -1,0 +1,307 @@
+#include <evcoro/watchdog.hpp>
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <corothread/detail/running_task.hpp>
+#include <corothread/scheduler.hpp>
+#include <evcoro/detail/pulse.hpp>
+#include <evcoro/error.hpp>
+#include <stacks/overflow.hpp>
+#include <stacks/report.hpp>
+
+namespace evcoro {
+namespace detail {
+
+std::atomic<bool> is_watched{false};
+
+namespace {
+
+using corothread::Scheduler;
+using corothread::Task;
+using corothread::TimePoint;
+using std::chrono::nanoseconds;
+
+// Pulses are all that there are in the process.
+struct Pulses {
+  std::mutex mutex;  // guards the list, and what is seen
+  stacks::IntrusiveList<Pulse> list;
+
+  static Pulses& of_process() noexcept {
+    alignas(Pulses) static std::byte storage[sizeof(Pulses)];
+    static auto& the_pulses = *new (storage) Pulses;  // never destroyed
+    return the_pulses;
+  }
+};
+
+// --- what the signal's handler does, in the OS thread of the loop ---
+
+constexpr int most_frames = 64;
+
+// Sample is a thread that was found holding its loop, on its way to the watchdog.
+struct Sample {
+  enum State { free, being_written, full };
+  std::atomic<State> state{free};
+  std::uint64_t id = 0;
+  char name[32] = {};
+  const char* file = "";
+  std::uint32_t line = 0;
+  nanoseconds held{};
+  std::array<void*, most_frames> frames{};
+  int frame_count = 0;
+};
+
+Sample sample;
+std::atomic<nanoseconds::rep> limit{0};
+
+// Sighting is the thread that this OS thread was running when it was last looked at.
+struct Sighting {
+  const Task* task = nullptr;
+  std::uint64_t parks = 0;
+  int switches_left = 0;
+  TimePoint since{};
+  bool is_reported = false;
+
+  bool is_same(const Task& running, const Scheduler& scheduler) const noexcept {
+    return task == &running && parks == running.parks() &&
+           switches_left == scheduler.switches_left();
+  }
+};
+
+constinit thread_local Sighting sighting;
+
+void take_sample(const Task& task, nanoseconds held) noexcept {
+  auto expected = Sample::free;
+  if (!sample.state.compare_exchange_strong(expected, Sample::being_written)) return;
+  const corothread::Identity& identity = task.identity();
+  sample.id = identity.id();
+  const std::string_view name = identity.name();
+  const std::size_t size = std::min(name.size(), sizeof sample.name - 1);
+  std::memcpy(sample.name, name.data(), size);
+  sample.name[size] = '\0';
+  sample.file = identity.file();
+  sample.line = identity.line();
+  sample.held = held;
+  sample.frame_count = ::backtrace(sample.frames.data(), most_frames);
+  sample.state.store(Sample::full, std::memory_order_release);
+}
+
+void look() noexcept {
+  const Task* const task = corothread::detail::running_task();
+  if (task == nullptr) return;
+  const TimePoint now = corothread::read_clock();
+  const Scheduler& scheduler = *task->scheduler();
+  if (!sighting.is_same(*task, scheduler)) {
+    sighting = {.task = task,
+                .parks = task->parks(),
+                .switches_left = scheduler.switches_left(),
+                .since = now};
+    return;
+  }
+  const nanoseconds held = now - sighting.since;
+  if (held.count() < limit || std::exchange(sighting.is_reported, true)) return;
+  take_sample(*task, held);
+}
+
+void on_signal(int) noexcept {
+  const int saved_errno = errno;
+  look();
+  errno = saved_errno;
+}
+
+// --- what the watchdog makes of it ---
+
+// The handler itself, and what the kernel has it return to.
+constexpr int own_frames = 4;
+
+std::string describe_frame(void* address) {
+  Dl_info info{};
+  if (::dladdr(address, &info) == 0 || info.dli_fname == nullptr) return "?";
+  std::string function = "?";
+  std::uintptr_t start = reinterpret_cast<std::uintptr_t>(info.dli_fbase);
+  if (info.dli_sname != nullptr) {
+    int status = 0;
+    char* const demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
+    function = demangled != nullptr ? demangled : info.dli_sname;
+    std::free(demangled);
+    start = reinterpret_cast<std::uintptr_t>(info.dli_saddr);
+  }
+  char offset[32];
+  std::snprintf(offset, sizeof offset, "+0x%zx", reinterpret_cast<std::uintptr_t>(address) - start);
+  return function + offset + " (" + info.dli_fname + ")";
+}
+
+Stall to_stall(const Sample& taken) {
+  Stall stall{.id = taken.id,
+              .name = taken.name,
+              .spawned_at = std::string(taken.file) + ":" + std::to_string(taken.line),
+              .held = taken.held};
+  for (int i = own_frames; i < taken.frame_count; ++i) {
+    stall.backtrace.push_back(describe_frame(taken.frames[static_cast<std::size_t>(i)]));
+  }
+  return stall;
+}
+
+}  // namespace
+
+Pulse::Pulse() noexcept {
+  Pulses& pulses = Pulses::of_process();
+  const std::lock_guard lock{pulses.mutex};
+  pulses.list.push_back(*this);
+}
+
+Pulse::~Pulse() {
+  const std::lock_guard lock{Pulses::of_process().mutex};
+  unlink();
+}
+
+void Pulse::begin() noexcept {
+  thread_local const pid_t this_os_thread = [] {
+    stacks::set_up_signal_stack();
+    return ::gettid();
+  }();
+  pass_.store(pass() + 1, std::memory_order_relaxed);
+  os_thread_.store(this_os_thread, std::memory_order_relaxed);
+}
+
+}  // namespace detail
+
+using detail::Pulse;
+using detail::Pulses;
+using detail::Sample;
+
+std::string to_string(const Stall& stall) {
+  const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(stall.held).count();
+  std::string text = "evcoro: '" + stall.name + "' (id " + std::to_string(stall.id) +
+                     "), spawned at " + stall.spawned_at + ", has held its loop for " +
+                     std::to_string(held) + " ms\n";
+  int number = 0;
+  for (const std::string& each : stall.backtrace)
+    text += "evcoro:   #" + std::to_string(number++) + " " + each + "\n";
+  return text;
+}
+
+class Watchdog::Core {
+ public:
+  explicit Core(Options options);
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+ private:
+  void install_handler();
+  void watch() noexcept;
+  void send_signals() noexcept;
+  void report();
+
+  const Options options_;
+  struct sigaction previous_ {};
+  std::mutex mutex_;  // guards is_to_end_
+  std::condition_variable end_;
+  bool is_to_end_ = false;
+  std::thread os_thread_;
+};
+
+Watchdog::Core::Core(Options options) : options_(std::move(options)) {
+  if (options_.limit < std::chrono::milliseconds{1})
+    throw std::system_error(detail::system_error(EINVAL), "Watchdog: the limit is below 1 ms");
+  if (detail::is_watched.exchange(true))
+    throw std::system_error(detail::system_error(EBUSY), "Watchdog: there is one already");
+  try {
+    install_handler();
+    detail::limit = std::chrono::nanoseconds{options_.limit}.count();
+    void* first[1];
+    ::backtrace(first, 1);  // loads what it needs, which a signal's handler must not
+    os_thread_ = std::thread{[this] { watch(); }};
+  } catch (...) {
+    detail::is_watched = false;
+    throw;
+  }
+}
+
+void Watchdog::Core::install_handler() {
+  if (::sigaction(options_.signal, nullptr, &previous_) != 0)
+    throw std::system_error(detail::system_error(), "Watchdog: signal");
+  if (previous_.sa_handler != SIG_DFL && previous_.sa_handler != SIG_IGN)
+    throw std::system_error(detail::system_error(EBUSY), "Watchdog: the signal has a handler");
+  struct sigaction action {};
+  action.sa_handler = detail::on_signal;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
+  ::sigemptyset(&action.sa_mask);
+  if (::sigaction(options_.signal, &action, nullptr) != 0)
+    throw std::system_error(detail::system_error(), "Watchdog: signal");
+}
+
+// A signal that was sent may not have arrived yet: from now on it is ignored, where it was left to
+// its default action.
+Watchdog::Core::~Core() {
+  {
+    const std::lock_guard lock{mutex_};
+    is_to_end_ = true;
+  }
+  end_.notify_one();
+  os_thread_.join();
+  struct sigaction action = previous_;
+  if (action.sa_handler == SIG_DFL && options_.signal != SIGURG) action.sa_handler = SIG_IGN;
+  ::sigaction(options_.signal, &action, nullptr);
+  detail::is_watched = false;
+}
+
+void Watchdog::Core::watch() noexcept {
+  ::pthread_setname_np(::pthread_self(), "watchdog");
+  const auto period = std::max(std::chrono::nanoseconds{options_.limit} / 5,
+                               std::chrono::nanoseconds{std::chrono::milliseconds{1}});
+  std::unique_lock lock{mutex_};
+  while (!end_.wait_for(lock, period, [&] { return is_to_end_; })) {
+    lock.unlock();
+    send_signals();
+    if (detail::sample.state.load(std::memory_order_acquire) == Sample::full) report();
+    lock.lock();
+  }
+}
+
+// To the OS threads whose loop is in the pass that it was in the last time.
+void Watchdog::Core::send_signals() noexcept {
+  Pulses& pulses = Pulses::of_process();
+  const std::lock_guard lock{pulses.mutex};
+  pulses.list.for_each([&](Pulse& each) {
+    const pid_t os_thread = each.os_thread();
+    const std::uint64_t pass = each.pass();
+    if (std::exchange(each.seen, pass) == pass && os_thread != 0)
+      ::syscall(SYS_tgkill, ::getpid(), os_thread, options_.signal);
+  });
+}
+
+void Watchdog::Core::report() try {
+  const Stall stall = detail::to_stall(detail::sample);
+  detail::sample.state.store(Sample::free, std::memory_order_release);
+  if (options_.on_stall) {
+    options_.on_stall(stall);
+  } else {
+    stacks::report(to_string(stall));
+  }
+} catch (const std::bad_alloc&) {
+  detail::sample.state.store(Sample::free, std::memory_order_release);
+}
+
+Watchdog::Watchdog(Options options) : core_(std::make_unique<Core>(std::move(options))) {}
+Watchdog::~Watchdog() = default;
+
+}  // namespace evcoro
