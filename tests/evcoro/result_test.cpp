@@ -14,11 +14,11 @@ using namespace evcoro;
 namespace {
 
 constexpr Errc all_errors[] = {
-    Errc::not_in_a_thread,    Errc::wrong_loop,         Errc::second_reader,
-    Errc::second_writer,      Errc::mixed_registration, Errc::no_loop,
-    Errc::loop_shutting_down, Errc::not_the_owner,      Errc::parents_loop,
-    Errc::no_address,         Errc::second_waiter,      Errc::not_pollable,
-    Errc::end_of_file,        Errc::unexpected_end,     Errc::too_long};
+    Errc::not_in_a_thread,    Errc::wrong_loop,     Errc::second_reader,      Errc::second_writer,
+    Errc::mixed_registration, Errc::no_loop,        Errc::loop_shutting_down, Errc::not_the_owner,
+    Errc::parents_loop,       Errc::no_address,     Errc::second_waiter,      Errc::not_pollable,
+    Errc::end_of_file,        Errc::unexpected_end, Errc::too_long,           Errc::channel_closed,
+    Errc::subscriber_too_slow};
 
 }  // namespace
 
@@ -134,5 +134,7 @@ TEST_CASE("errors of ours compare with those of the standard") {
   REQUIRE(is(Errc::end_of_file, std::errc::no_message_available));
   REQUIRE(is(Errc::unexpected_end, std::errc::bad_message));
   REQUIRE(is(Errc::too_long, std::errc::message_size));
+  REQUIRE(is(Errc::channel_closed, std::errc::broken_pipe));
+  REQUIRE(is(Errc::subscriber_too_slow, std::errc::no_buffer_space));
   REQUIRE(!is(Errc::wrong_loop, std::errc::timed_out));
 }
