@@ -14,17 +14,19 @@
 #     switch, spawn, scopes, timers   of coroutines and timeouts
 #     resolver                of a name that is known
 #     pipe                    CPU time of a hop over pipes that are waited for
+#     sync                    of channels, select, the mutex, and a tree of a million coroutines
 #     memory                  of idle connections and parked threads, and the time to start those
 #     accept                  server CPU time of a connection that comes, has one echo and goes
 #     evhttp                  server CPU time of an evhttp's hello, from a thread and from a callback
 #     echo                    ping-pong: server CPU time and system calls per request
+#     echo_loops              the same on two loops, relative to one
 #     udp                     server CPU time of a datagram, one by one and in batches
 #     streaming               server CPU time per MiB
 #     latency                 percentiles at half load
 #     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn scopes pipe timers resolver memory accept evhttp echo udp streaming latency instructions)
+readonly suites=(switch spawn scopes pipe timers resolver sync memory accept evhttp echo echo_loops udp streaming latency instructions)
 build=$root/build/bench
 
 usage() {

@@ -29,6 +29,8 @@ class Server(NamedTuple):
     timeouts: bool = False
     callgrind: bool = True
     client: str = "client"
+    loops: int = 1  # more than one: has that option
+    cpus: int = 1  # that it may run on
 
     def label(self):
         """Says in every row whether the server arms a timeout on each wait."""
@@ -72,13 +74,14 @@ class Match:
     def __init__(self, build, server, load, launcher=()):
         cpus = sorted(os.sched_getaffinity(0))
         options = ["--timeouts"] if server.timeouts else []
+        options += [f"--loops={server.loops}"] if server.loops > 1 else []
         self._name = server.label()
         self._client = None
-        self._server = _start(cpus[0], *launcher, build / server.program,
+        self._server = _start(cpus[:server.cpus], *launcher, build / server.program,
                               f"--connections={load.connections + load.reserve}",
                               f"--buffer={load.buffer}", *options)
         port = self._expect(self._server, "listening ", START_SECONDS)
-        self._client = _start(cpus[-1], build / server.client, f"--port={port}",
+        self._client = _start(cpus[-1:], build / server.client, f"--port={port}",
                               f"--server-pid={self.server_pid}",
                               f"--connections={load.connections}", f"--size={load.size}")
         self._expect(self._client, "ready", START_SECONDS)
@@ -129,9 +132,9 @@ class Match:
                 process.communicate()
 
 
-def _start(cpu, *command):
+def _start(cpus, *command):
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
+                            preexec_fn=lambda: os.sched_setaffinity(0, cpus))
 
 
 def take_turns(build, servers, load, turns, figure, starts=STARTS):

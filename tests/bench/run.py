@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import accept_suite
+import echo_loops_suite
 import echo_servers
 import echo_suite
 import evhttp_suite
@@ -15,6 +16,7 @@ import memory_suite
 import micro_suite
 import report
 import streaming_suite
+import sync_suite
 import udp_suite
 
 
@@ -70,8 +72,12 @@ def run_suite(suite, options):
         return accept_suite.run(build, rounds, servers)
     if suite == "echo":
         return echo_suite.run(build, rounds, servers, options.connections)
+    if suite == "echo_loops":
+        return echo_loops_suite.run(build, rounds, options.connections)
     if suite == "evhttp":
         return evhttp_suite.run(build, rounds)
+    if suite == "sync":
+        return sync_suite.run(build, rounds)
     if suite == "udp":
         return udp_suite.run(build, rounds)
     if suite == "streaming":

@@ -1,6 +1,8 @@
 // The echo server as a coroutine thread per connection: plain blocking code, its buffer on its own
-// stack, with --timeouts a deadline on each operation.
+// stack, with --timeouts a deadline on each operation. With --loops=N the connections are spread
+// over the loops of a group.
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -8,6 +10,8 @@
 #include <span>
 
 #include <evcoro/loop.hpp>
+#include <evcoro/loop_group.hpp>
+#include <evcoro/net/group_acceptor.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/stack_pool.hpp>
@@ -26,6 +30,22 @@ void echo_until_closed(evcoro::Socket& socket, std::size_t buffer_size, evcoro::
   }
 }
 
+void serve_on_one(const evcoro::stacks::StackPool::Options& stacks, const auto& serve) {
+  evcoro::stacks::StackPool pool{stacks};
+  evcoro::Loop loop{pool};
+  const evcoro::TcpAcceptor acceptor{loop, evcoro::Address::loopback(AF_INET, 0), serve};
+  echo_announce(acceptor.local_address().port());
+  loop.run();
+}
+
+void serve_on_several(std::size_t loops, const evcoro::stacks::StackPool::Options& stacks,
+                      const auto& serve) {
+  evcoro::LoopGroup group{{.loops = loops, .stacks = stacks}};
+  const evcoro::GroupAcceptor acceptor{group, evcoro::Address::loopback(AF_INET, 0), serve};
+  echo_announce(acceptor.local_address().port());
+  pause();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -33,16 +53,16 @@ int main(int argc, char** argv) {
   const evcoro::Timeout timeout =
       options.timeouts ? std::chrono::seconds(ECHO_TIMEOUT_SECONDS) : evcoro::Timeout();
   const bool small = options.buffer <= ECHO_SMALL_BUFFER;
-  const auto serve =
+  const auto echo =
       small ? echo_until_closed<ECHO_SMALL_BUFFER> : echo_until_closed<ECHO_LARGE_BUFFER>;
+  const auto serve = [&](evcoro::Socket& socket) { echo(socket, options.buffer, timeout); };
   const std::size_t frames = 8 * 1024;
-  evcoro::stacks::StackPool pool{
-      {.capacity = options.connections,
-       .stack_size = frames + (small ? ECHO_SMALL_BUFFER : ECHO_LARGE_BUFFER)}};
-  evcoro::Loop loop{pool};
-  const evcoro::TcpAcceptor acceptor{
-      loop, evcoro::Address::loopback(AF_INET, 0),
-      [&](evcoro::Socket& socket) { serve(socket, options.buffer, timeout); }};
-  echo_announce(acceptor.local_address().port());
-  loop.run();
+  const evcoro::stacks::StackPool::Options stacks = {
+      .capacity = options.connections,
+      .stack_size = frames + (small ? ECHO_SMALL_BUFFER : ECHO_LARGE_BUFFER)};
+  if (options.loops == 1) {
+    serve_on_one(stacks, serve);
+  } else {
+    serve_on_several(options.loops, stacks, serve);
+  }
 }

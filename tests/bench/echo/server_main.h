@@ -39,6 +39,7 @@ struct EchoOptions {
   size_t buffer;       // bytes asked of one recv
   size_t connections;  // the most that will be open at once
   bool timeouts;       // arm ECHO_TIMEOUT_SECONDS on every wait
+  size_t loops;        // that serve, each in an OS thread; of evcoro_server only
 };
 
 __attribute__((noreturn)) static inline void echo_die(const char* what) {
@@ -55,13 +56,15 @@ static inline struct EchoOptions echo_parse_options(int argc, char** argv) {
   static const struct option long_options[] = {{"buffer", required_argument, NULL, 'b'},
                                                {"connections", required_argument, NULL, 'c'},
                                                {"timeouts", no_argument, NULL, 't'},
+                                               {"loops", required_argument, NULL, 'l'},
                                                {NULL, 0, NULL, 0}};
-  struct EchoOptions options = {ECHO_SMALL_BUFFER, 1100, false};
+  struct EchoOptions options = {ECHO_SMALL_BUFFER, 1100, false, 1};
   for (int opt; (opt = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
     if (opt == '?') exit(2);
     if (opt == 'b') options.buffer = strtoul(optarg, NULL, 10);
     if (opt == 'c') options.connections = strtoul(optarg, NULL, 10);
     if (opt == 't') options.timeouts = true;
+    if (opt == 'l') options.loops = strtoul(optarg, NULL, 10);
   }
   if (options.buffer == 0 || options.buffer > ECHO_LARGE_BUFFER) {
     fprintf(stderr, "%s: --buffer must be 1 to %d bytes\n", argv[0], ECHO_LARGE_BUFFER);
