@@ -289,6 +289,33 @@ TEST_CASE("chapter 26, loop control") { require_prints_as_expected("26_loop_cont
 
 TEST_CASE("chapter 27, awaiting libevent") { require_prints_as_expected("27_awaiting_libevent"); }
 
+TEST_CASE("chapter 28, locks and conditions") {
+  require_prints_as_expected("28_locks_and_conditions");
+}
+
+TEST_CASE("chapter 28, a deadlock") {
+  if (support::under_emulator()) support::skip("its OS threads count, so there is no report");
+  Chapter chapter{"28_locks_and_conditions", {"deadlock"}};
+  const Ended ended = chapter.wait();
+  REQUIRE(tutorial::without_particulars(ended.output) ==
+          tutorial::without_particulars(expected("28_locks_and_conditions_deadlock")));
+  REQUIRE(ended.status == 0);
+}
+
+TEST_CASE("chapter 29, channels and select") {
+  require_prints_as_expected("29_channels_and_select");
+}
+
+TEST_CASE("chapter 30, publish and subscribe") {
+  require_prints_as_expected("30_publish_and_subscribe");
+}
+
+TEST_CASE("chapter 31, pools") { require_prints_as_expected("31_pools"); }
+
+TEST_CASE("chapter 32, loops on every core") {
+  require_prints_as_expected("32_loops_on_every_core");
+}
+
 TEST_CASE("chapters 20 to 23, an application takes coroutines in") {
   const std::string name = GENERATE("20_before", "21_attach", "22_handler", "23_lines");
   CAPTURE(name);
