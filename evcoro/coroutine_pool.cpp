@@ -79,7 +79,7 @@ CoroutinePool::Turn::Turn(CoroutinePool& its_pool) noexcept
   ++pool.turns_;
   if (pool.loop_->loop == nullptr) {
     error = Errc::no_loop;
-  } else if (!pool.turn_.try_lock()) {
+  } else if (pool.turns_ > 1 || !pool.turn_.try_lock()) {
     error = stacks::StackError::all_taken;
   }
 }

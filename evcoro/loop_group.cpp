@@ -365,11 +365,13 @@ struct LoopGroup::Shared {
 
 LoopGroup& LoopGroup::shared() {
   static Shared the_shared;
+  static std::mutex making;
   LoopGroup* group = the_shared.group;
-  while (group == nullptr || group->is_foreign()) {
-    auto fresh = std::make_unique<LoopGroup>(shared_options());
-    if (the_shared.group.compare_exchange_strong(group, fresh.get())) return *fresh.release();
-  }
+  if (group != nullptr && !group->is_foreign()) return *group;
+  const std::lock_guard lock{making};
+  group = the_shared.group;
+  if (group == nullptr || group->is_foreign())
+    the_shared.group = group = new LoopGroup(shared_options());
   return *group;
 }
 

@@ -43,6 +43,8 @@
 
 namespace evcoro {
 
+class GroupAcceptor;
+
 namespace detail {
 class GroupHandOut;
 class GroupMember;
@@ -150,6 +152,7 @@ class EVCORO_API LoopGroup {
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
  private:
+  friend class GroupAcceptor;
   friend class detail::GroupHandOut;
   struct Shared;
   bool is_foreign() const noexcept;

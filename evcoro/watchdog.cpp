@@ -5,6 +5,7 @@
 #include <execinfo.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,6 +65,7 @@ struct Sample {
   const char* file = "";
   std::uint32_t line = 0;
   nanoseconds held{};
+  const void* interrupted_at = nullptr;
   std::array<void*, most_frames> frames{};
   int frame_count = 0;
 };
@@ -87,7 +89,7 @@ struct Sighting {
 
 constinit thread_local Sighting sighting;
 
-void take_sample(const Task& task, nanoseconds held) noexcept {
+void take_sample(const Task& task, nanoseconds held, const void* interrupted_at) noexcept {
   auto expected = Sample::free;
   if (!sample.state.compare_exchange_strong(expected, Sample::being_written)) return;
   const corothread::Identity& identity = task.identity();
@@ -99,13 +101,16 @@ void take_sample(const Task& task, nanoseconds held) noexcept {
   sample.file = identity.file();
   sample.line = identity.line();
   sample.held = held;
+  sample.interrupted_at = interrupted_at;
   sample.frame_count = ::backtrace(sample.frames.data(), most_frames);
   sample.state.store(Sample::full, std::memory_order_release);
 }
 
-void look() noexcept {
+// Of the moments between the loop and its threads, when what runs isn't a task, the task's
+// scheduler tells.
+void look(const void* interrupted_at) noexcept {
   const Task* const task = corothread::detail::running_task();
-  if (task == nullptr) return;
+  if (task == nullptr || task->scheduler() != Scheduler::current()) return;
   const TimePoint now = corothread::read_clock();
   const Scheduler& scheduler = *task->scheduler();
   if (!sighting.is_same(*task, scheduler)) {
@@ -117,19 +122,28 @@ void look() noexcept {
   }
   const nanoseconds held = now - sighting.since;
   if (held.count() < limit || std::exchange(sighting.is_reported, true)) return;
-  take_sample(*task, held);
+  take_sample(*task, held, interrupted_at);
 }
 
-void on_signal(int) noexcept {
+const void* program_counter(const void* context) noexcept {
+  const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  return reinterpret_cast<const void*>(machine.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+  return reinterpret_cast<const void*>(machine.pc);
+#else
+  static_cast<void>(machine);
+  return nullptr;
+#endif
+}
+
+void on_signal(int, siginfo_t*, void* context) noexcept {
   const int saved_errno = errno;
-  look();
+  look(program_counter(context));
   errno = saved_errno;
 }
 
 // --- what the watchdog makes of it ---
-
-// The handler itself, and what the kernel has it return to.
-constexpr int own_frames = 4;
 
 std::string describe_frame(void* address) {
   Dl_info info{};
@@ -153,9 +167,11 @@ Stall to_stall(const Sample& taken) {
               .name = taken.name,
               .spawned_at = std::string(taken.file) + ":" + std::to_string(taken.line),
               .held = taken.held};
-  for (int i = own_frames; i < taken.frame_count; ++i) {
-    stall.backtrace.push_back(describe_frame(taken.frames[static_cast<std::size_t>(i)]));
-  }
+  // The first frames are those of the signal's handler.
+  const auto end = taken.frames.begin() + taken.frame_count;
+  auto frame = std::find(taken.frames.begin(), end, taken.interrupted_at);
+  if (frame == end) frame = taken.frames.begin();
+  for (; frame != end; ++frame) stall.backtrace.push_back(describe_frame(*frame));
   return stall;
 }
 
@@ -207,12 +223,14 @@ class Watchdog::Core {
 
  private:
   void install_handler();
+  void start();
   void watch() noexcept;
   void send_signals() noexcept;
   void report();
 
   const Options options_;
   struct sigaction previous_ {};
+  bool has_handler_ = false;
   std::mutex mutex_;  // guards is_to_end_
   std::condition_variable end_;
   bool is_to_end_ = false;
@@ -229,11 +247,27 @@ Watchdog::Core::Core(Options options) : options_(std::move(options)) {
     detail::limit = std::chrono::nanoseconds{options_.limit}.count();
     void* first[1];
     ::backtrace(first, 1);  // loads what it needs, which a signal's handler must not
-    os_thread_ = std::thread{[this] { watch(); }};
+    start();
   } catch (...) {
+    if (has_handler_) ::sigaction(options_.signal, &previous_, nullptr);
     detail::is_watched = false;
     throw;
   }
+}
+
+// With all signals blocked in it, which are the application's.
+void Watchdog::Core::start() {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    os_thread_ = std::thread{[this] { watch(); }};
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Watchdog::Core::install_handler() {
@@ -242,11 +276,12 @@ void Watchdog::Core::install_handler() {
   if (previous_.sa_handler != SIG_DFL && previous_.sa_handler != SIG_IGN)
     throw std::system_error(detail::system_error(EBUSY), "Watchdog: the signal has a handler");
   struct sigaction action {};
-  action.sa_handler = detail::on_signal;
-  action.sa_flags = SA_RESTART | SA_ONSTACK;
+  action.sa_sigaction = detail::on_signal;
+  action.sa_flags = SA_RESTART | SA_ONSTACK | SA_SIGINFO;
   ::sigemptyset(&action.sa_mask);
   if (::sigaction(options_.signal, &action, nullptr) != 0)
     throw std::system_error(detail::system_error(), "Watchdog: signal");
+  has_handler_ = true;
 }
 
 // A signal that was sent may not have arrived yet: from now on it is ignored, where it was left to
@@ -261,6 +296,7 @@ Watchdog::Core::~Core() {
   struct sigaction action = previous_;
   if (action.sa_handler == SIG_DFL && options_.signal != SIGURG) action.sa_handler = SIG_IGN;
   ::sigaction(options_.signal, &action, nullptr);
+  detail::sample.state = Sample::free;
   detail::is_watched = false;
 }
 

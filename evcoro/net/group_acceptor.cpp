@@ -192,6 +192,7 @@ GroupAcceptor::~GroupAcceptor() {
 }
 
 void GroupAcceptor::destroy_all() noexcept {
+  if (group_.is_foreign()) return acceptors_.clear();  // in a child process it is closed only
   for (Place& each : acceptors_) {
     group_.call_on(each.loop, [&] {
       each.acceptor.reset();
@@ -201,6 +202,7 @@ void GroupAcceptor::destroy_all() noexcept {
 }
 
 void GroupAcceptor::close() noexcept {
+  if (group_.is_foreign()) return;
   for (Place& each : acceptors_) {
     if (each.acceptor != nullptr) group_.call_on(each.loop, [&] { each.acceptor->close(); });
   }

@@ -34,9 +34,15 @@ class EVCORO_API BarrierCore {
   // arrive() says whether the caller is the last of the phase, who has to end_phase().
   bool arrive(std::size_t count, std::size_t dropped, std::uint64_t& phase) noexcept;
   void end_phase() noexcept;
+
+  // arrive_or_wait() arrives; if the caller is the last, who has to end_phase(), it says so, and
+  // otherwise it waits.
+  std::error_code arrive_or_wait(bool& is_last, Timeout timeout) noexcept;
   std::error_code wait(std::uint64_t phase, Timeout timeout) noexcept;
 
  private:
+  void require_missing(std::size_t count) const noexcept;
+
   std::size_t expected_;  // all of these: under the queue's lock
   std::size_t missing_;
   std::uint64_t phase_ = 0;
@@ -55,7 +61,8 @@ class Barrier {
   // A token of arrive(), for wait(): the phase in which the caller has arrived.
   enum class Phase : std::uint64_t {};
 
-  // completion() is called by the last to arrive, before anybody goes on. It must not throw.
+  // completion() is called by the last to arrive, before anybody goes on. It must not throw, and
+  // nobody may arrive meanwhile.
   explicit Barrier(std::size_t expected, Completion completion = {})
       : core_(expected), completion_(std::move(completion)) {}
 
@@ -69,7 +76,10 @@ class Barrier {
   }
 
   [[nodiscard]] std::error_code arrive_and_wait(Timeout timeout = {}) noexcept {
-    return wait(arrive(), timeout);
+    bool is_last = false;
+    const std::error_code error = core_.arrive_or_wait(is_last, timeout);
+    if (is_last) end_phase();
+    return error;
   }
 
   // arrive_and_drop() arrives, and lets one less be expected from the next phase on.
@@ -78,11 +88,13 @@ class Barrier {
  private:
   Phase arrive(std::size_t count, std::size_t dropped) noexcept {
     std::uint64_t phase = 0;
-    if (core_.arrive(count, dropped, phase)) {
-      completion_();
-      core_.end_phase();
-    }
+    if (core_.arrive(count, dropped, phase)) end_phase();
     return static_cast<Phase>(phase);
+  }
+
+  void end_phase() noexcept {
+    completion_();
+    core_.end_phase();
   }
 
   detail::BarrierCore core_;

@@ -35,12 +35,11 @@ class EVCORO_API Latch {
   bool try_wait() const noexcept;
 
   // arrive_and_wait() counts down in any case, and waits.
-  [[nodiscard]] std::error_code arrive_and_wait(Timeout timeout = {}) noexcept {
-    count_down();
-    return wait(timeout);
-  }
+  [[nodiscard]] std::error_code arrive_and_wait(Timeout timeout = {}) noexcept;
 
  private:
+  void arrive(std::size_t count, detail::Wakeups& wakeups) noexcept;
+
   std::size_t missing_;  // under the queue's lock
   detail::WaitQueue queue_;
 };

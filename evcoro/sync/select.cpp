@@ -148,10 +148,13 @@ void Selection::enter_each(Sleeper& sleeper) noexcept {
   });
 }
 
+// Whoever has granted a case may have destroyed what it was about since: that is not touched any
+// more. Its node is out of the list, and nobody else looks at it.
 void Selection::leave() noexcept {
   for_each_in([&](SelectCase& each, std::size_t index) {
     std::unique_lock<SpinLock> held;
-    if (each.lock() != nullptr) held = std::unique_lock{*each.lock()};
+    const WaitNode* const node = each.node();
+    if (node != nullptr && !node->is_granted) held = std::unique_lock{*each.lock()};
     if (each.leave()) chosen_ = index;
   });
 }

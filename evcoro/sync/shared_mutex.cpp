@@ -89,6 +89,7 @@ bool SharedMutex::try_enter(Kind kind) noexcept {
 std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept {
   const std::uintptr_t caller = detail::caller_id();
   detail::Patience patience{timeout};
+  detail::Wakeups wakeups;
   std::unique_lock lock{queue_.lock()};
   if (queue_.empty() && can_enter(kind)) return enter(kind, caller), detail::no_error;
   if (writer_ == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
@@ -97,7 +98,11 @@ std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept 
   if (!error) {
     lock = std::unique_lock{queue_.lock()};
     self.unlink();
-    if (can_enter(kind)) return enter(kind, caller), detail::no_error;
+    if (can_enter(kind)) {
+      enter(kind, caller);
+      serve(wakeups);  // readers who have come behind this one
+      return {};
+    }
     Node again{kind, caller, writer_, Node::Turn::final};
     error = queue_.wait(lock, again, patience.rest(), detail::WaitQueue::Place::first);
   }

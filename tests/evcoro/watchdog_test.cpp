@@ -64,6 +64,7 @@ TEST_CASE_METHOD(support::LoopFixture, "a thread that holds its loop is reported
   CHECK_THAT(stall.spawned_at, support::contains("watchdog_test.cpp"));
   CHECK(stall.held >= limit);
   REQUIRE(!stall.backtrace.empty());
+  CHECK_THAT(stall.backtrace.front(), !support::contains("on_signal"));
   const std::string text = to_string(stall);
   CHECK_THAT(text, support::contains("'hog' (id " + std::to_string(stall.id) + "), spawned at "));
   CHECK_THAT(text, support::contains("has held its loop for "));

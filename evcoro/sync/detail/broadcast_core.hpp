@@ -202,6 +202,7 @@ class EVCORO_API SubscriptionSelectCase : public SelectCase {
   bool try_now(Wakeups& wakeups) noexcept override;
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
+  const WaitNode* node() const noexcept override { return node_ ? &*node_ : nullptr; }
 
   Subscriber& subscriber_;
   UnusedMessages unused_;

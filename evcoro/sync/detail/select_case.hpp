@@ -43,6 +43,9 @@ class EVCORO_API SelectCase {
   virtual std::error_code enter(Sleeper& sleeper) noexcept = 0;
   virtual bool leave() noexcept = 0;
 
+  // node() is its place in the list, or nullptr.
+  virtual const WaitNode* node() const noexcept { return nullptr; }
+
   // timeout() is never but of a timeout.
   Timeout timeout() const noexcept { return timeout_; }
 
@@ -74,6 +77,7 @@ class EVCORO_API ChannelSelectCase : public SelectCase {
  private:
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
+  const WaitNode* node() const noexcept override { return node_ ? &*node_ : nullptr; }
 
   WaitList& list_;
   void* const item_;
@@ -89,6 +93,7 @@ class EVCORO_API EventSelectCase : public SelectCase {
   bool try_now(Wakeups& wakeups) noexcept override;
   std::error_code enter(Sleeper& sleeper) noexcept override;
   bool leave() noexcept override;
+  const WaitNode* node() const noexcept override { return node_ ? &*node_ : nullptr; }
 
   Event& event_;
   std::optional<WaitNode> node_;

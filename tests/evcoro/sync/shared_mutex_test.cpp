@@ -1,4 +1,5 @@
 // SharedMutex, in one loop.
+#include <evcoro/sync/event.hpp>
 #include <evcoro/sync/shared_mutex.hpp>
 
 #include <mutex>
@@ -164,6 +165,24 @@ TEST_CASE_METHOD(SharedMutexFixture,
     REQUIRE(!reader.join().value());
     REQUIRE(!writer.join().value());
     REQUIRE(order == "rw");
+  });
+}
+
+TEST_CASE_METHOD(SharedMutexFixture, "a reader who comes behind one that is about to enter, too") {
+  in_thread([&] {
+    mutex.lock();
+    Event may_leave{Event::Reset::manual};
+    Thread first = loop->spawn([&] {
+                         const std::shared_lock lock{mutex};
+                         return may_leave.wait();
+                       })
+                       .value();
+    REQUIRE(support::until_parked(first));
+    mutex.unlock();  // it is offered to the first, who hasn't run yet
+    REQUIRE(!mutex.lock_shared(support::long_time));
+    mutex.unlock_shared();
+    may_leave.set();
+    REQUIRE(!first.join().value());
   });
 }
 

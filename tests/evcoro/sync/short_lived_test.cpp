@@ -1,16 +1,19 @@
 // What is waited for may be destroyed as soon as the wait is over, although the OS thread that
 // ended it is still about to leave set(), unlock() or the like. For the sanitizers, above all.
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
 
 #include <evcoro/sync/barrier.hpp>
+#include <evcoro/sync/channel.hpp>
 #include <evcoro/sync/condition_variable.hpp>
 #include <evcoro/sync/event.hpp>
 #include <evcoro/sync/latch.hpp>
 #include <evcoro/sync/mutex.hpp>
 #include <evcoro/sync/once.hpp>
+#include <evcoro/sync/select.hpp>
 #include <evcoro/sync/semaphore.hpp>
 #include <evcoro/sync/shared_mutex.hpp>
 #include <evcoro/sync/wait_group.hpp>
@@ -177,4 +180,44 @@ TEST_CASE_METHOD(support::LoopFixture, "a Once goes while it is done") {
                 return begun.once.call([] { FAIL("twice"); });
               },
               [](auto& begun) { (void)begun.once.call([&] { begun.has_begun.set(); }); }) == 0);
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a latch goes while another arrives at it and waits") {
+  struct Two {
+    Latch latch{2};
+  };
+  REQUIRE(errors_of<Two>([](auto& two) { return two.latch.arrive_and_wait(); },
+                         [](auto& two) { (void)two.latch.arrive_and_wait(); }) == 0);
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a barrier goes while another arrives at it last") {
+  struct Two {
+    Barrier<> barrier{2};
+  };
+  REQUIRE(errors_of<Two>([](auto& two) { return two.barrier.wait(two.barrier.arrive()); },
+                         [](auto& two) { (void)two.barrier.arrive_and_wait(); }) == 0);
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a channel goes while a select has sent to it") {
+  REQUIRE(errors_of<Channel<int>>([](auto& channel) { return channel.receive().error(); },
+                                  [](auto& channel) {
+                                    Event never_set;
+                                    (void)select(on_send(channel, 1), on_event(never_set));
+                                  }) == 0);
+}
+
+// On one loop it is sure to go first.
+TEST_CASE_METHOD(support::LoopFixture, "a channel goes before who has sent to it by select runs") {
+  in_thread([&] {
+    auto channel = std::make_unique<Channel<int>>();
+    Thread sender = loop->spawn([&channel = *channel] {
+                          Event never_set;
+                          return select(on_send(channel, 1), on_event(never_set)).value();
+                        })
+                        .value();
+    REQUIRE(support::until_parked(sender));
+    REQUIRE(channel->receive().value() == 1);
+    channel.reset();
+    REQUIRE(sender.join().value() == 0);
+  });
 }
