@@ -73,7 +73,7 @@ class GroupMember {
   ~GroupMember();
 
   // current() is that of the calling OS thread, or nullptr.
-  static GroupMember* current() noexcept { return current_member; }
+  static GroupMember* current() noexcept { return current_; }
 
   LoopGroup& group() const noexcept { return group_; }
   std::size_t index() const noexcept { return index_; }
@@ -99,7 +99,7 @@ class GroupMember {
   void order(Next next) noexcept;
   Next carry_out_orders();
 
-  static constinit thread_local GroupMember* current_member;
+  static constinit thread_local GroupMember* current_;
 
   LoopGroup& group_;
   const std::size_t index_;
@@ -113,12 +113,12 @@ class GroupMember {
   std::thread os_thread_;
 };
 
-constinit thread_local GroupMember* GroupMember::current_member = nullptr;
+constinit thread_local GroupMember* GroupMember::current_ = nullptr;
 
 GroupMember::GroupMember(LoopGroup& group, std::size_t index, Loop& own)
     : group_(group), index_(index), loop_(&own) {
   spawner_ = std::make_shared<Spawner>(own.core());
-  current_member = this;
+  current_ = this;
 }
 
 GroupMember::GroupMember(LoopGroup& group, std::size_t index, const LoopGroupOptions& options,
@@ -139,7 +139,7 @@ GroupMember::~GroupMember() {
     end();
   } else {
     spawner_->close();
-    current_member = nullptr;
+    current_ = nullptr;
   }
 }
 
@@ -166,7 +166,7 @@ void GroupMember::open(const LoopGroupOptions& options, int core) {
   if (options.exception_handler) its_loop_->set_exception_handler(options.exception_handler);
   loop_ = &*its_loop_;
   spawner_ = std::make_shared<Spawner>(loop_->core());
-  current_member = this;
+  current_ = this;
 }
 
 void GroupMember::drive() noexcept {
@@ -231,7 +231,7 @@ void GroupMember::leave() noexcept {
 
 using detail::GroupMember;
 
-LoopGroup::LoopGroup(Options options) {
+LoopGroup::LoopGroup(const Options& options) {
   const std::vector<int> cores = detail::usable_cores();
   const std::size_t count = options.loops != 0 ? options.loops : cores.size();
   if (options.own != nullptr) {

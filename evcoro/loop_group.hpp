@@ -65,7 +65,7 @@ class EVCORO_API LoopGroup {
 
   // Starts the OS threads. Throws std::system_error: what Loop's and StackPool's constructors
   // throw, and what starting and pinning OS threads does.
-  explicit LoopGroup(Options options = {});
+  explicit LoopGroup(const Options& options = {});
 
   // Cancels all threads of the group's loops (CancelReason::shutdown), waits for their end, and
   // ends the OS threads. With own, that loop's threads are the application's. To destroy a group in

@@ -149,7 +149,7 @@ std::string describe_frame(void* address) {
   Dl_info info{};
   if (::dladdr(address, &info) == 0 || info.dli_fname == nullptr) return "?";
   std::string function = "?";
-  std::uintptr_t start = reinterpret_cast<std::uintptr_t>(info.dli_fbase);
+  auto start = reinterpret_cast<std::uintptr_t>(info.dli_fbase);
   if (info.dli_sname != nullptr) {
     int status = 0;
     char* const demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
