@@ -127,11 +127,14 @@ std::string Graph::to_text() const {
 
 DeadlockWatch& DeadlockWatch::of_process() noexcept {
   alignas(DeadlockWatch) static std::byte storage[sizeof(DeadlockWatch)];
-  static auto& the_watch = *new (storage) DeadlockWatch;
+  static auto& the_watch = *new (storage) DeadlockWatch{default_is_on()};
   return the_watch;
 }
 
-DeadlockWatch::DeadlockWatch() noexcept : is_on_(default_is_on()) {}
+void DeadlockWatch::restart() noexcept {
+  DeadlockWatch& watch = of_process();
+  new (&watch) DeadlockWatch{watch.is_on()};
+}
 
 void DeadlockWatch::rest(LoopCore& core) noexcept {
   look([&] {
@@ -151,10 +154,8 @@ void DeadlockWatch::add_idle() noexcept {
   look([&] { ++idle_; });
 }
 
-void DeadlockWatch::remove_idle() noexcept {
-  const std::lock_guard lock{mutex_};
-  --idle_;
-}
+// Without the lock, since who wakes somebody has others. Who does so isn't at rest itself.
+void DeadlockWatch::remove_idle() noexcept { --idle_; }
 
 // What has come for a loop since it came to rest will let it leave.
 bool DeadlockWatch::all_rest() const {

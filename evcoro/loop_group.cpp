@@ -85,9 +85,10 @@ class GroupMember {
   // begin_shutdown() lets the OS thread carry it out; one after the other.
   void begin_shutdown(std::shared_ptr<Shutdown> shutdown);
 
-  // end() ends the OS thread, in which no coroutine thread is left then. leave() ends it with the
-  // process: within a second, and its coroutine threads stay as they are.
+  // end() ends the OS thread, in which no coroutine thread is left then. begin_leaving() and
+  // leave() end it with the process: within a second, and its coroutine threads stay as they are.
   void end() noexcept;
+  void begin_leaving() noexcept { order(Next::leave); }
   void leave() noexcept;
 
  private:
@@ -219,7 +220,6 @@ void GroupMember::end() noexcept {
 }
 
 void GroupMember::leave() noexcept {
-  order(Next::leave);
   if (has_left_.get_future().wait_for(1s) == std::future_status::ready) {
     os_thread_.join();
   } else {
@@ -357,6 +357,8 @@ struct LoopGroup::Shared {
   ~Shared() {
     const LoopGroup* const it = group;
     if (it == nullptr || it->is_foreign()) return;
+    detail::is_leaving = true;
+    for (const auto& each : it->members_) each->begin_leaving();
     for (const auto& each : it->members_) each->leave();
   }
 

@@ -138,8 +138,8 @@ class EVCORO_API LoopGroup {
   }
 
   // call_on() calls function() in that loop's OS thread, outside any thread, and returns when it
-  // has returned. What it throws comes out here. It must not block. In a callback of another loop
-  // it can't be waited for, which is a misuse.
+  // has returned. What it throws comes out here. It must not block; own has to be dispatched by
+  // somebody. In a callback of another loop it can't be waited for, which is a misuse.
   template <class F>
   void call_on(std::size_t index, F&& function) {
     detail::CallRequest<F> request{function};
@@ -148,7 +148,8 @@ class EVCORO_API LoopGroup {
 
   // shutdown() cancels all threads of all loops, but for the calling one, and waits for their end;
   // meanwhile nothing new is spawned. Returns those that have not ended by then. In a thread of own
-  // or its OS thread it includes that loop, elsewhere not.
+  // or its OS thread it includes that loop, elsewhere not. By one thread at a time: two of
+  // different loops would wait for each other.
   std::vector<ThreadInfo> shutdown(Timeout timeout);
 
  private:

@@ -209,7 +209,11 @@ void WorkerPoolCore::work(Workers::iterator self) noexcept {
 // False: the worker ends.
 bool WorkerPoolCore::wait_for_work(std::unique_lock<std::mutex>& lock) noexcept {
   const bool counts = DeadlockWatch::of_process().is_on();
-  if (counts) DeadlockWatch::of_process().add_idle();
+  if (counts) {  // which may tell the application's sink
+    lock.unlock();
+    DeadlockWatch::of_process().add_idle();
+    lock.lock();
+  }
   ++idle_;
   work_.wait_for(lock, options_.idle_time, [&] { return !queue_.empty() || shutting_down_; });
   --idle_;

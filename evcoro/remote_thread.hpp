@@ -67,7 +67,11 @@ class EVCORO_API RemoteState : public std::enable_shared_from_this<RemoteState> 
   }
 
   // end_unstarted() is for a thread that can't be started any more.
-  void end_unstarted() noexcept { has_ended_.set(); }
+  void end_unstarted(std::error_code reason) noexcept {
+    unstarted_ = reason;
+    has_ended_.set();
+  }
+  std::error_code unstarted() const noexcept { return unstarted_; }
 
  private:
   struct StopRequest;
@@ -80,6 +84,7 @@ class EVCORO_API RemoteState : public std::enable_shared_from_this<RemoteState> 
   ThreadTask* task_ = nullptr;  // while it runs; for the loop's OS thread
   CancelReason stop_before_start_ = CancelReason::none;
   bool has_run_ = false;
+  std::error_code unstarted_;  // why it never ran
   std::atomic<bool> is_detached_{false};
   std::exception_ptr failure_;
 };
@@ -125,12 +130,12 @@ class [[nodiscard]] RemoteThread {
   // join() waits until the thread has ended; returns its result, or throws what left its function.
   // The handle is empty then. It stays as it was if the wait fails: timed_out, operation_canceled,
   // Errc::not_in_a_thread in a callback of a loop, Errc::parents_loop in a child process.
-  // Errc::loop_shutting_down: the thread was never started.
+  // Errc::loop_shutting_down, or what spawning failed with: the thread was never started.
   Result<T> join(Timeout timeout = {}) {
     if (const auto error = state().wait(timeout)) return Failure{error};
     const auto state = std::move(state_);
     if (auto failure = state->take_failure()) std::rethrow_exception(std::move(failure));
-    if (!state->has_run()) return Failure{make_error_code(Errc::loop_shutting_down)};
+    if (!state->has_run()) return Failure{state->unstarted()};
     if constexpr (std::is_void_v<T>) {
       return {};
     } else {

@@ -28,7 +28,9 @@ void Spawner::close() noexcept {
 
 void Spawner::on_loop_gone() noexcept {
   drop_all();
+  const bool was_told = event_pending(&event_, EV_TIMEOUT, nullptr) != 0;
   event_del(&event_);
+  if (was_told) core_->stacks().pass_on();
   core_ = nullptr;
 }
 
@@ -71,7 +73,9 @@ void Spawner::start(SpawnRequest& request) noexcept {
   const Counted counted{core_->callbacks};  // the function's constructors are called
   try {
     const std::error_code error = request.start(core_->loop());
-    if (!error || error == Errc::loop_shutting_down) return;
+    if (!error) return;
+    request.refuse(error);
+    if (error == Errc::loop_shutting_down) return;
     stacks::report("evcoro: a thread of a LoopGroup could not be spawned: " + error.message() +
                    "\n");
   } catch (...) {

@@ -46,11 +46,14 @@ struct Pulses {
   stacks::IntrusiveList<Pulse> list;
 
   static Pulses& of_process() noexcept {
-    alignas(Pulses) static std::byte storage[sizeof(Pulses)];
-    static auto& the_pulses = *new (storage) Pulses;  // never destroyed
+    static Pulses& the_pulses = *new (storage) Pulses;  // never destroyed
     return the_pulses;
   }
+
+  alignas(std::mutex) static std::byte storage[];
 };
+
+alignas(std::mutex) std::byte Pulses::storage[sizeof(Pulses)];
 
 // --- what the signal's handler does, in the OS thread of the loop ---
 
@@ -176,6 +179,11 @@ Stall to_stall(const Sample& taken) {
 }
 
 }  // namespace
+
+void restart_pulses() noexcept {
+  new (&Pulses::of_process()) Pulses;
+  is_watched = false;
+}
 
 Pulse::Pulse() noexcept {
   Pulses& pulses = Pulses::of_process();

@@ -25,6 +25,9 @@ class DeadlockWatch {
   // of_process() is never destroyed.
   static DeadlockWatch& of_process() noexcept;
 
+  // restart() forgets all, in a child process, but whether it is on.
+  static void restart() noexcept;
+
   bool is_on() const noexcept { return is_on_.load(std::memory_order_relaxed); }
   void set_on(bool on) noexcept { is_on_.store(on, std::memory_order_relaxed); }
 
@@ -44,16 +47,16 @@ class DeadlockWatch {
     pid_t os_thread;
   };
 
-  DeadlockWatch() noexcept;
+  explicit DeadlockWatch(bool on) noexcept : is_on_(on) {}
   template <class Change>
   void look(Change&& change) noexcept;
   std::string find_deadlock();
   bool all_rest() const;
 
   std::atomic<bool> is_on_;
-  std::mutex mutex_;  // guards what follows, and the threads of resting loops
+  std::atomic<std::ptrdiff_t> idle_{0};  // below 0 for a moment, if one is woken before it is added
+  std::mutex mutex_;                     // guards what follows, and the threads of resting loops
   std::vector<Resting> resting_;
-  std::ptrdiff_t idle_ = 0;     // below 0 for a moment, if one is woken before it is added
   std::uint64_t reported_ = 0;  // the state of the threads that was reported last
 };
 

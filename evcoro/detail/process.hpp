@@ -13,6 +13,10 @@ extern std::atomic<int> forks;
 // process's number.
 int watch_forks() noexcept;
 
+// is_leaving is set at the process's end, when threads are left as they are: from then on what they
+// wait for, or hold, may be destroyed.
+extern std::atomic<bool> is_leaving;
+
 inline int process_number() noexcept { return forks.load(std::memory_order_relaxed); }
 
 }  // namespace evcoro::detail

@@ -36,6 +36,9 @@ class Pulse : public stacks::ListLink {
   std::atomic<std::uint64_t> pass_{0};
 };
 
+// restart_pulses() forgets the parent's, and its watchdog, in a child process.
+void restart_pulses() noexcept;
+
 // is_watched is whether there is a watchdog.
 extern std::atomic<bool> is_watched;
 

@@ -31,8 +31,9 @@ class EVCORO_API SpawnRequest : public Posted, public stacks::ListLink {
   // stacks() is the pool that it names, of the loop's OS thread, or nullptr: the loop's.
   stacks::StackPool* stacks() const noexcept { return options_.stacks; }
 
-  // start() spawns the thread, which has the function then.
+  // start() spawns the thread, which has the function then. refuse() is told why it couldn't.
   virtual std::error_code start(Loop& loop) = 0;
+  virtual void refuse(std::error_code) noexcept {}
 
  protected:
   const SpawnOptions& options() const noexcept { return options_; }
@@ -68,7 +69,7 @@ class RemoteRequest final : public SpawnRequest {
   RemoteRequest(const SpawnOptions& options, std::shared_ptr<RemoteResult<T>> state, F&& function)
       : SpawnRequest(options), state_(std::move(state)), function_(std::forward<F>(function)) {}
   ~RemoteRequest() override {
-    if (state_ != nullptr) state_->end_unstarted();
+    if (state_ != nullptr) state_->end_unstarted(error_);
   }
 
   std::error_code start(Loop& loop) override {
@@ -78,6 +79,7 @@ class RemoteRequest final : public SpawnRequest {
     thread->detach();
     return {};
   }
+  void refuse(std::error_code error) noexcept override { error_ = error; }
 
  private:
   struct Body {
@@ -95,6 +97,7 @@ class RemoteRequest final : public SpawnRequest {
   };
 
   std::shared_ptr<RemoteResult<T>> state_;
+  std::error_code error_ = make_error_code(Errc::loop_shutting_down);
   Function function_;
 };
 

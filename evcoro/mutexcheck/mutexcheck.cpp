@@ -33,6 +33,7 @@ struct Held {
   const Task* task = nullptr;
   std::uint64_t parks = 0;
   int switches_left = 0;
+  int depth = 1;  // of a recursive one
   std::array<void*, most_frames> frames{};
   int frame_count = 0;
 };
@@ -88,12 +89,16 @@ ReportLine& operator<<(ReportLine& line, const Task& task) noexcept {
               << identity.file() << ":" << identity.line();
 }
 
-// Whether the place that locked it was told of before; it is from now on.
+// Whether the place that locked it was told of before; it is from now on. Without inlining the
+// innermost frames are the standard library's: all of them count.
 bool is_known(const Held& by) noexcept {
-  static std::array<std::atomic<void*>, 256> places{};
-  void* const place = by.frame_count > own_frames ? by.frames[own_frames] : nullptr;
+  static std::array<std::atomic<std::size_t>, 256> places{};
+  std::size_t place = 1;
+  for (int i = own_frames; i < by.frame_count; ++i) {
+    place = place * 31 + reinterpret_cast<std::size_t>(by.frames[static_cast<std::size_t>(i)]);
+  }
   for (auto& each : places) {
-    void* expected = nullptr;
+    std::size_t expected = 0;
     if (each.compare_exchange_strong(expected, place)) return false;
     if (expected == place) return true;
   }
@@ -134,7 +139,11 @@ void after_lock(const pthread_mutex_t* mutex) noexcept {
   const Task* const task = is_busy ? nullptr : Scheduler::current_task();
   if (task == nullptr) return;
   const Busy busy;
-  Held* const place = find(mutex) == nullptr ? find(nullptr) : nullptr;  // not if it is recursive
+  if (Held* const again = find(mutex)) {
+    ++again->depth;
+    return;
+  }
+  Held* const place = find(nullptr);
   if (place == nullptr) return;
   *place = {.mutex = mutex,
             .task = task,
@@ -147,7 +156,7 @@ void before_unlock(const pthread_mutex_t* mutex) noexcept {
   if (is_busy) return;
   const Busy busy;
   Held* const by = find(mutex);
-  if (by == nullptr) return;
+  if (by == nullptr || --by->depth > 0) return;
   const Task* const task = Scheduler::current_task();
   if (task == by->task &&
       (task->parks() != by->parks || task->scheduler()->switches_left() != by->switches_left)) {

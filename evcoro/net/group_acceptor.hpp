@@ -20,7 +20,7 @@
 // the path of a UNIX socket.
 //
 // Handler and factory are as of TcpAcceptor, but shared by the OS threads of all loops, as what
-// they refer to. Any OS thread may call its members, but not in a callback of a loop of the group.
+// they refer to. Any OS thread may call its members, but not in a callback of a loop.
 // It is destroyed before the group.
 #pragma once
 
@@ -45,7 +45,8 @@ enum class Spread { automatic, hand_out, reuse_port };
 struct GroupAcceptorOptions {
   Spread spread = Spread::automatic;
 
-  // Connections at once on each loop; acceptor.max_connections is the cap of all together, of which
+  // Connections at once on each loop, by default as many as its pool has stacks: less leaves stacks
+  // for other threads there. acceptor.max_connections is the cap of all together, of which
   // with reuse_port each loop gets an equal share.
   std::size_t max_per_loop = SIZE_MAX;
 
@@ -70,7 +71,7 @@ class EVCORO_API GroupAcceptor {
   GroupAcceptor(const GroupAcceptor&) = delete;
   GroupAcceptor& operator=(const GroupAcceptor&) = delete;
 
-  // These are as of TcpAcceptor, of all acceptors together.
+  // These are as of TcpAcceptor, of all acceptors together; Counters::peak is the sum of theirs.
   void close() noexcept;
   std::error_code drain(Timeout timeout = {});
   Address local_address() const noexcept { return address_; }

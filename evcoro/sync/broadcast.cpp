@@ -124,7 +124,7 @@ void BroadcastCore::close() noexcept {
 void BroadcastCore::end() noexcept {
   {
     const std::lock_guard held{lock_};
-    if (!publishers_.empty()) refuse_to_go(publishers_.first().sleeper);
+    if (!publishers_.empty()) require_nobody(publishers_.first().sleeper);
   }
   close();
 }
@@ -156,7 +156,7 @@ Subscriber::~Subscriber() {
   Wakeups wakeups;
   UnusedMessages unused;
   const std::lock_guard held{core_->lock_};
-  if (!receivers_.empty()) refuse_to_go(receivers_.first().sleeper);
+  if (!receivers_.empty()) require_nobody(receivers_.first().sleeper);
   leave();
   for (; queue_.size() != 0; queue_.drop_first()) unused.end_use(*queue_.first());
   core_->serve_publishers(wakeups, unused);

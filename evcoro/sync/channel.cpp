@@ -34,7 +34,7 @@ std::error_code to_error(ChannelStep step) noexcept {
 ChannelCore::~ChannelCore() {
   const std::lock_guard held{lock};
   for (WaitList* const each : {&senders, &receivers}) {
-    if (!each->empty()) refuse_to_go(each->first().sleeper);
+    if (!each->empty()) require_nobody(each->first().sleeper);
   }
 }
 

@@ -23,7 +23,7 @@
 
 #include <mutex>
 #include <system_error>
-#include <utility>
+#include <type_traits>
 
 #include <corothread/task.hpp>
 #include <evcoro/error.hpp>
@@ -71,7 +71,12 @@ class EVCORO_API ConditionVariable {
   std::error_code wait_until(Lock& lock, TimePoint deadline) {
     detail::LoneWaiter self{"condition variable"};
     if (const auto error = enter(self)) return error;
-    lock.unlock();
+    try {
+      lock.unlock();
+    } catch (...) {  // it wasn't held
+      static_cast<void>(leave(self, TimePoint{}));
+      throw;
+    }
     const std::error_code error = leave(self, deadline);
     lock.lock();
     return error;

@@ -5,6 +5,7 @@
 
 #include <corothread/scheduler.hpp>
 #include <evcoro/detail/patience.hpp>
+#include <evcoro/detail/process.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/sync/detail/caller_id.hpp>
 #include <evcoro/sync/detail/shielded.hpp>
@@ -25,7 +26,8 @@ struct Mutex::Node : detail::LoneWaiter {
 };
 
 Mutex::~Mutex() {
-  if (holder() != 0) stacks::misuse("a Mutex was destroyed while it was locked");
+  if (holder() != 0 && !detail::is_leaving)
+    stacks::misuse("a Mutex was destroyed while it was locked; unlock it before");
 }
 
 inline bool Mutex::take_at_once(std::uintptr_t caller) noexcept {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <evcoro/detail/patience.hpp>
+#include <evcoro/detail/process.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/sync/detail/caller_id.hpp>
 #include <evcoro/sync/detail/shielded.hpp>
@@ -30,8 +31,8 @@ struct SharedMutex::Node : detail::LoneWaiter {
 };
 
 SharedMutex::~SharedMutex() {
-  if (writer_ != 0 || readers_ != 0)
-    stacks::misuse("a SharedMutex was destroyed while it was locked");
+  if ((writer_ != 0 || readers_ != 0) && !detail::is_leaving)
+    stacks::misuse("a SharedMutex was destroyed while it was locked; unlock it before");
 }
 
 bool SharedMutex::can_enter(Kind kind) const noexcept {

@@ -6,6 +6,7 @@
 #include <evcoro/detail/deadlock_watch.hpp>
 #include <evcoro/detail/inbox.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
+#include <evcoro/detail/process.hpp>
 #include <evcoro/sync/detail/sleeper_inline.hpp>
 #include <stacks/report.hpp>
 
@@ -158,7 +159,7 @@ void Sleeper::await_wake() noexcept {
 // The last who has granted something may not have released the lock yet.
 WaitQueue::~WaitQueue() {
   const std::lock_guard lock{lock_};
-  if (!empty()) refuse_to_go(first().sleeper);
+  if (!empty()) require_nobody(first().sleeper);
 }
 
 std::error_code WaitQueue::wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter,
@@ -175,10 +176,13 @@ Wake WaitQueue::await(LoneWaiter& waiter, TimePoint deadline) noexcept {
   return detail::await(waiter, waiter, lock_, deadline);
 }
 
-void refuse_to_go(const Sleeper& sleeper) noexcept {
+void require_nobody(const Sleeper& sleeper) noexcept {
+  const auto* const thread = static_cast<const ThreadTask*>(sleeper.thread());
+  if (is_leaving || (thread != nullptr && thread->core().is_foreign())) return;
   stacks::ReportLine{} << "evcoro: somebody waits for it: " << sleeper.what() << "\n"
                        << stacks::ReportLine::send;
-  stacks::misuse("what is waited for was destroyed");
+  stacks::misuse(
+      "what is waited for was destroyed; let those who wait end before, or let it live longer");
 }
 
 }  // namespace evcoro::detail

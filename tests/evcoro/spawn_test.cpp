@@ -58,6 +58,25 @@ TEST_CASE("spawn with an empty pool is EAGAIN") {
   REQUIRE(loop.stacks().in_use() == 0);
 }
 
+TEST_CASE_METHOD(support::LoopFixture, "a thread that begins at once runs until it first waits") {
+  std::vector<int> order;
+  in_thread([&] {
+    Thread queued = loop->spawn([&] { order.push_back(4); }).value();
+    Thread waits = loop->spawn({.at_once = true},
+                               [&] {
+                                 order.push_back(1);
+                                 REQUIRE(!this_thread::yield());
+                                 order.push_back(5);
+                               })
+                       .value();
+    order.push_back(2);
+    Thread ends = loop->spawn({.at_once = true}, [&] { order.push_back(3); }).value();
+    REQUIRE(ends.has_ended());
+    for (Thread<>* each : {&queued, &waits, &ends}) REQUIRE(each->join());
+  });
+  REQUIRE(order == std::vector{1, 2, 3, 4, 5});
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "a thread can have a stack of another pool") {
   stacks::StackPool large{{.capacity = 1, .stack_size = 4 * stack_size}};
   in_thread([&] {

@@ -1,5 +1,6 @@
 // SpinLock: guards the few fields of a primitive, for the length of a few instructions. Nobody
-// waits, switches or calls the application while holding one.
+// waits, switches or calls the application while holding one. (Wakeups for a second loop are sent
+// with it held.)
 //
 // In a process that has one OS thread only nobody else can hold it: taking it is a store then, and
 // no atomic read-modify-write.

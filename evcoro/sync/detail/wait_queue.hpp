@@ -212,8 +212,10 @@ class LoneWaiter : public Sleeper, public WaitNode {
       : Sleeper(what, holder), WaitNode(static_cast<Sleeper&>(*this)) {}
 };
 
-// refuse_to_go() is the end of the process: what sleeper waits for is being destroyed.
-[[noreturn]] EVCORO_API void refuse_to_go(const Sleeper& sleeper) noexcept;
+// require_nobody() is the end of the process: what sleeper waits for is being destroyed. But not if
+// sleeper never runs again: when the process ends, or of a thread of the parent's, in a child
+// process.
+EVCORO_API void require_nobody(const Sleeper& sleeper) noexcept;
 
 // WaitQueue is a list with its lock.
 class EVCORO_API WaitQueue : public WaitList {

@@ -1,12 +1,16 @@
 // What a factory and a refuse callback may do to their acceptor and its loop.
 #include <csignal>
+#include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <support/acceptor.hpp>
 #include <support/contains.hpp>
+#include <support/failing_new.hpp>
 
 using namespace evcoro;
 using support::RawSocket;
@@ -121,6 +125,33 @@ TEST_CASE_METHOD(support::LoopFixture, "a factory may destroy its acceptor") {
   REQUIRE(!acceptor.has_value());
   REQUIRE(outlived == 3);
   for (const RawSocket& each : clients) REQUIRE(each.recv().empty());
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "without memory, a factory that throws is told of all the same") {
+  int called = 0;
+  int told = 0;
+  loop->set_exception_handler([&](const ThreadInfo&, std::exception_ptr) { ++told; });
+  const TcpAcceptor acceptor{*loop,
+                             support::loopback(),
+                             [&](Accepted&) -> int {
+                               ++called;
+                               throw 1;
+                             },
+                             {.name = std::string(40, 'x')}};  // it would have to be copied
+  int with_call = 0;
+  support::fail_each_new([&](support::FailingNew& failing) {
+    called = told = 0;
+    const std::uint64_t refused = acceptor.counters().refused;
+    const RawSocket client = brief_client(acceptor);
+    (void)failing.run([&] {
+      while (acceptor.counters().refused == refused) loop->run_once();
+    });
+    REQUIRE(acceptor.counters().refused == refused + 1);
+    REQUIRE(told == called);
+    if (failing.has_failed()) with_call += called;
+  });
+  REQUIRE(with_call > 0);
 }
 
 TEST_CASE("a factory that destroys the loop is a misuse that is named") {
