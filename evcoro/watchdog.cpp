@@ -46,14 +46,11 @@ struct Pulses {
   stacks::IntrusiveList<Pulse> list;
 
   static Pulses& of_process() noexcept {
+    alignas(Pulses) static std::byte storage[sizeof(Pulses)];
     static Pulses& the_pulses = *new (storage) Pulses;  // never destroyed
     return the_pulses;
   }
-
-  alignas(std::mutex) static std::byte storage[];
 };
-
-alignas(std::mutex) std::byte Pulses::storage[sizeof(Pulses)];
 
 // --- what the signal's handler does, in the OS thread of the loop ---
 
