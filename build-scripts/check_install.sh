@@ -148,7 +148,9 @@ multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 
 quietly "$work/shared.log" cmake --install build/package --prefix "$work/shared"
 has_headers "$work/shared/include"
-exports_only_ours "$work/shared/lib/$multiarch"/*.so
+# All but the one to preload, which interposes functions of libc.
+exports_only_ours "$work/shared/lib/$multiarch"/libevcoro{,_corothread,_stacks}.so
+[[ -e $work/shared/lib/$multiarch/evcoro0.1/libevcoro_mutexcheck.so ]] || die "libevcoro_mutexcheck.so is missing"
 by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
 delays "$work/by-shared-c/delay"
 by_pkg_config by-shared "$work/shared/lib/$multiarch"

@@ -74,6 +74,12 @@ void skip_if_children_start_no_threads() {
   if (support::under_sanitizer()) support::skip("sanitizers start no threads after fork()");
 }
 
+// ended_well() is about a child process: what the parent's OS threads had, Valgrind takes there for
+// lost.
+bool ended_well(const support::Ended& ended) {
+  return ended.signal == 0 && (ended.status == 0 || support::running_on_valgrind());
+}
+
 }  // namespace
 
 TEST_CASE_METHOD(support::LoopFixture, "a group that goes cancels its threads and waits for them") {
@@ -335,7 +341,7 @@ TEST_CASE("a child process has a shared group of its own") {
     std::exit(0);
   });
   REQUIRE(ended.output == "its own 2");
-  REQUIRE(ended.status == 0);
+  REQUIRE(ended_well(ended));
   REQUIRE(parents->spawn([] { return 3; }).join(long_time).value() == 3);
 }
 
@@ -361,7 +367,6 @@ TEST_CASE_METHOD(support::LoopFixture, "in a child process, a group of the paren
     ::alarm(10);
     group.reset();
   });
-  REQUIRE(ended.signal == 0);
-  REQUIRE(ended.status == 0);
+  REQUIRE(ended_well(ended));
   REQUIRE(group->spawn([] { return 3; }).join(long_time).value() == 3);
 }
