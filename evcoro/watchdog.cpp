@@ -1,7 +1,5 @@
 #include <evcoro/watchdog.hpp>
 
-#include <cxxabi.h>
-#include <dlfcn.h>
 #include <execinfo.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -13,7 +11,6 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -25,6 +22,7 @@
 #include <corothread/scheduler.hpp>
 #include <evcoro/detail/pulse.hpp>
 #include <evcoro/error.hpp>
+#include <stacks/frame.hpp>
 #include <stacks/overflow.hpp>
 #include <stacks/report.hpp>
 
@@ -145,23 +143,6 @@ void on_signal(int, siginfo_t*, void* context) noexcept {
 
 // --- what the watchdog makes of it ---
 
-std::string describe_frame(void* address) {
-  Dl_info info{};
-  if (::dladdr(address, &info) == 0 || info.dli_fname == nullptr) return "?";
-  std::string function = "?";
-  auto start = reinterpret_cast<std::uintptr_t>(info.dli_fbase);
-  if (info.dli_sname != nullptr) {
-    int status = 0;
-    char* const demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-    function = demangled != nullptr ? demangled : info.dli_sname;
-    std::free(demangled);
-    start = reinterpret_cast<std::uintptr_t>(info.dli_saddr);
-  }
-  char offset[32];
-  std::snprintf(offset, sizeof offset, "+0x%zx", reinterpret_cast<std::uintptr_t>(address) - start);
-  return function + offset + " (" + info.dli_fname + ")";
-}
-
 Stall to_stall(const Sample& taken) {
   Stall stall{.id = taken.id,
               .name = taken.name,
@@ -171,7 +152,7 @@ Stall to_stall(const Sample& taken) {
   const auto end = taken.frames.begin() + taken.frame_count;
   auto frame = std::find(taken.frames.begin(), end, taken.interrupted_at);
   if (frame == end) frame = taken.frames.begin();
-  for (; frame != end; ++frame) stall.backtrace.push_back(describe_frame(*frame));
+  for (; frame != end; ++frame) stall.backtrace.push_back(stacks::describe_frame(*frame));
   return stall;
 }
 

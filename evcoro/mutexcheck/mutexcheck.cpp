@@ -1,5 +1,4 @@
 // See README.md. Whatever is done here may lock a mutex itself: then the check is left out.
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <pthread.h>
@@ -8,13 +7,12 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <string>
 
 #include <corothread/scheduler.hpp>
 #include <corothread/task.hpp>
+#include <stacks/frame.hpp>
 #include <stacks/report.hpp>
 
 namespace {
@@ -63,23 +61,9 @@ Held* find(const pthread_mutex_t* mutex) noexcept {
 
 void print_frames(const Held& by) {
   for (int i = own_frames; i < by.frame_count; ++i) {
-    void* const address = by.frames[static_cast<std::size_t>(i)];
-    Dl_info info{};
-    if (::dladdr(address, &info) == 0) continue;
-    const bool is_named = info.dli_sname != nullptr;
-    const void* const start = is_named ? info.dli_saddr : info.dli_fbase;
-    char offset[32];
-    std::snprintf(offset, sizeof offset, "+0x%tx",
-                  static_cast<const char*>(address) - static_cast<const char*>(start));
-    int status = 0;
-    char* const demangled =
-        is_named ? abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status) : nullptr;
-    const char* const name = is_named ? info.dli_sname : "?";
     ReportLine{} << "evcoro:     #" << static_cast<unsigned>(i - own_frames) << " "
-                 << (demangled != nullptr ? demangled : name) << offset << " (" << info.dli_fname
-                 << ")\n"
+                 << evcoro::stacks::describe_frame(by.frames[static_cast<std::size_t>(i)]) << "\n"
                  << ReportLine::send;
-    std::free(demangled);
   }
 }
 
