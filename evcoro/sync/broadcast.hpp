@@ -44,6 +44,7 @@
 
 #include <evcoro/result.hpp>
 #include <evcoro/sync/detail/broadcast_core.hpp>
+#include <evcoro/sync/detail/receive_iterator.hpp>
 #include <evcoro/sync/select.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/report.hpp>
@@ -114,28 +115,7 @@ class [[nodiscard]] Subscription {
 
   // begin() and end() are for range-for: the loop receives until an error, which is that nothing
   // more comes, or that the thread is cancelled.
-  class Iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
-
-    explicit Iterator(Subscription& subscription) : subscription_(&subscription) { ++*this; }
-    T& operator*() const noexcept { return *value_; }
-    T* operator->() const noexcept { return &*value_; }
-    Iterator& operator++() {
-      value_.reset();
-      if (auto received = subscription_->receive()) value_.emplace(std::move(*received));
-      return *this;
-    }
-    bool operator==(std::default_sentinel_t) const noexcept { return !value_; }
-
-   private:
-    Subscription* subscription_;
-    mutable std::optional<T> value_;
-  };
+  using Iterator = detail::ReceiveIterator<Subscription, T>;
   Iterator begin() { return Iterator{*this}; }
   std::default_sentinel_t end() const noexcept { return {}; }
 

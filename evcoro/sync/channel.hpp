@@ -30,6 +30,7 @@
 #include <evcoro/error.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/sync/detail/channel_core.hpp>
+#include <evcoro/sync/detail/receive_iterator.hpp>
 #include <evcoro/sync/detail/ring.hpp>
 #include <evcoro/timeout.hpp>
 
@@ -116,28 +117,7 @@ class Channel {
 
   // begin() and end() are for range-for: the loop receives until an error, which is that the
   // channel is closed, or that the thread is cancelled.
-  class Iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
-
-    explicit Iterator(Channel& channel) noexcept : channel_(&channel) { ++*this; }
-    T& operator*() const noexcept { return *value_; }
-    T* operator->() const noexcept { return &*value_; }
-    Iterator& operator++() noexcept {
-      value_.reset();
-      if (auto received = channel_->receive()) value_.emplace(std::move(*received));
-      return *this;
-    }
-    bool operator==(std::default_sentinel_t) const noexcept { return !value_; }
-
-   private:
-    Channel* channel_;
-    mutable std::optional<T> value_;
-  };
+  using Iterator = detail::ReceiveIterator<Channel, T>;
   Iterator begin() noexcept { return Iterator{*this}; }
   std::default_sentinel_t end() const noexcept { return {}; }
 
