@@ -40,20 +40,18 @@ ChannelCore::~ChannelCore() {
 
 std::error_code ChannelCore::finish(ChannelStep step, WaitList& list, const char* what, void* item,
                                     Timeout timeout) noexcept {
-  if (step != ChannelStep::must_wait) return to_error(step);
-  return wait(list, what, item, timeout);
-}
-
-inline std::error_code ChannelCore::wait(WaitList& list, const char* what, void* item,
-                                         Timeout timeout) noexcept {
+  if (step != ChannelStep::must_wait) [[unlikely]]
+    return to_error(step);
   LoneChannelWaiter self{corothread::detail::running_task(), what, item};
-  std::error_code error = self.admit();
-  if (!timeout.may_wait()) error = to_error(Wake::timed_out);
-  if (!error) list.enqueue(self);
+  if (!timeout.may_wait() || !self.may_sleep()) [[unlikely]] {
+    lock.unlock();
+    return timeout.may_wait() ? self.admit() : to_error(Wake::timed_out);
+  }
+  list.enqueue(self);
   lock.unlock();
-  if (error) return error;
   const Wake how = await(self, self, lock, timeout.deadline());
-  if (how != Wake::ready) return to_error(how);
+  if (how != Wake::ready) [[unlikely]]
+    return to_error(how);
   return self.is_closed ? make_error_code(Errc::channel_closed) : no_error;
 }
 

@@ -7,7 +7,6 @@
 #include <evcoro/detail/patience.hpp>
 #include <evcoro/detail/process.hpp>
 #include <evcoro/error.hpp>
-#include <evcoro/sync/detail/caller_id.hpp>
 #include <evcoro/sync/detail/shielded.hpp>
 #include <stacks/report.hpp>
 
@@ -30,34 +29,7 @@ Mutex::~Mutex() {
     stacks::misuse("a Mutex was destroyed while it was locked; unlock it before");
 }
 
-inline bool Mutex::take_at_once(std::uintptr_t caller) noexcept {
-  std::uintptr_t unlocked = 0;
-  if (detail::is_single_threaded()) {
-    if (state_.load(std::memory_order_relaxed) != unlocked) return false;
-    state_.store(caller, std::memory_order_relaxed);
-    return true;
-  }
-  return state_.compare_exchange_strong(unlocked, caller, std::memory_order_acquire,
-                                        std::memory_order_relaxed);
-}
-
-inline bool Mutex::leave_at_once(std::uintptr_t caller) noexcept {
-  if (detail::is_single_threaded()) {
-    if (state_.load(std::memory_order_relaxed) != caller) return false;
-    state_.store(0, std::memory_order_relaxed);
-    return true;
-  }
-  return state_.compare_exchange_strong(caller, 0, std::memory_order_release,
-                                        std::memory_order_relaxed);
-}
-
-void Mutex::lock() noexcept {
-  const std::uintptr_t caller = detail::caller_id();
-  if (!take_at_once(caller)) [[unlikely]]
-    wait_out(caller);
-}
-
-[[gnu::noinline]] void Mutex::wait_out(std::uintptr_t caller) noexcept {
+void Mutex::wait_out(std::uintptr_t caller) noexcept {
   const detail::Shielded shielded;
   const std::error_code error = lock_slowly(caller, never);
   if (!error) return;
@@ -114,13 +86,7 @@ bool Mutex::take_or_mark(std::uintptr_t caller) noexcept {
   return queue_.wait(lock, again, patience.rest(), detail::WaitQueue::Place::first);
 }
 
-void Mutex::unlock() noexcept {
-  const std::uintptr_t caller = detail::caller_id();
-  if (!leave_at_once(caller)) [[unlikely]]
-    unlock_slowly(caller);
-}
-
-[[gnu::noinline]] void Mutex::unlock_slowly(std::uintptr_t caller) noexcept {
+void Mutex::unlock_slowly(std::uintptr_t caller) noexcept {
   if (holder() != caller) stacks::misuse("a Mutex was unlocked by somebody who doesn't hold it");
   detail::Wakeups wakeups;
   const std::lock_guard lock{queue_.lock()};

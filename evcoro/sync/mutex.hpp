@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include <evcoro/sync/detail/caller_id.hpp>
 #include <evcoro/sync/detail/wait_queue.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
@@ -40,7 +41,11 @@ class EVCORO_API Mutex {
 
   // lock() waits until the caller holds the lock. A caller that holds it already, or that can't
   // wait, is a misuse, which terminates.
-  void lock() noexcept;
+  void lock() noexcept {
+    const std::uintptr_t caller = detail::caller_id();
+    if (!take_at_once(caller)) [[unlikely]]
+      wait_out(caller);
+  }
 
   // lock(timeout) does so until timeout. Errors: timed_out, operation_canceled,
   // resource_deadlock_would_occur if the caller holds it already, Errc::not_in_a_thread in a
@@ -58,7 +63,11 @@ class EVCORO_API Mutex {
   bool try_lock_until(TimePoint deadline) noexcept { return !lock(Timeout{deadline}); }
 
   // unlock() offers the lock to who has waited longest. By anybody but the holder it is a misuse.
-  void unlock() noexcept;
+  void unlock() noexcept {
+    const std::uintptr_t caller = detail::caller_id();
+    if (!leave_at_once(caller)) [[unlikely]]
+      unlock_slowly(caller);
+  }
 
   // is_held_by_caller() says whether the calling thread, or OS thread, holds the lock.
   bool is_held_by_caller() const noexcept;
@@ -70,8 +79,28 @@ class EVCORO_API Mutex {
   std::uintptr_t holder() const noexcept {
     return state_.load(std::memory_order_relaxed) & ~contended;
   }
-  bool take_at_once(std::uintptr_t caller) noexcept;
-  bool leave_at_once(std::uintptr_t caller) noexcept;
+
+  // take_at_once() and leave_at_once() are for a lock that nobody waits for.
+  bool take_at_once(std::uintptr_t caller) noexcept {
+    std::uintptr_t unlocked = 0;
+    if (detail::is_single_threaded()) {
+      if (state_.load(std::memory_order_relaxed) != unlocked) return false;
+      state_.store(caller, std::memory_order_relaxed);
+      return true;
+    }
+    return state_.compare_exchange_strong(unlocked, caller, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+  bool leave_at_once(std::uintptr_t caller) noexcept {
+    if (detail::is_single_threaded()) {
+      if (state_.load(std::memory_order_relaxed) != caller) return false;
+      state_.store(0, std::memory_order_relaxed);
+      return true;
+    }
+    return state_.compare_exchange_strong(caller, 0, std::memory_order_release,
+                                          std::memory_order_relaxed);
+  }
+
   void wait_out(std::uintptr_t caller) noexcept;
   bool take_offered(std::uintptr_t caller) noexcept;
   bool take_or_mark(std::uintptr_t caller) noexcept;

@@ -42,11 +42,6 @@ void SpinLock::lock_slowly() noexcept {
   } while (is_taken_.exchange(true, std::memory_order_acquire));
 }
 
-bool is_refused() noexcept {
-  const corothread::Task* const task = corothread::detail::running_task();
-  return task != nullptr && task->is_cancelled();
-}
-
 std::error_code refuse_wait() noexcept { return to_error(corothread::Scheduler::refuse_to_wait()); }
 
 // --- Wakeups ---
@@ -112,15 +107,6 @@ Wake Sleeper::sleep_in_os_thread(TimePoint deadline) noexcept {
   return Wake::ready;
 }
 
-void Sleeper::wake(Wakeups& wakeups) noexcept {
-  if (place_ == &corothread::detail::this_os_thread) [[likely]] {
-    remote_.is_delivered = true;
-    remote_.task->scheduler()->wake(*remote_.task, Wake::ready);
-  } else {
-    remote_.task == nullptr ? wake_os_thread() : wake_elsewhere(wakeups);
-  }
-}
-
 void Sleeper::wake_os_thread() noexcept {
   const std::lock_guard lock{parker().mutex};
   parker().is_woken = true;
@@ -137,6 +123,7 @@ Inbox& inbox_of(const corothread::Task& task) noexcept {
 }  // namespace
 
 void Sleeper::wake_elsewhere(Wakeups& wakeups) noexcept {
+  if (remote_.task == nullptr) return wake_os_thread();
   Inbox& inbox = inbox_of(*remote_.task);
   inbox.ref();  // since the loop may go as soon as its thread knows
   if (inbox.add(remote_)) {

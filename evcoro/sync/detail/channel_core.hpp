@@ -41,9 +41,6 @@ class EVCORO_API ChannelCore {
   bool is_closed = false;
   WaitList senders;    // only while the room is full
   WaitList receivers;  // only while it is empty
-
- private:
-  std::error_code wait(WaitList& list, const char* what, void* item, Timeout timeout) noexcept;
 };
 
 }  // namespace evcoro::detail

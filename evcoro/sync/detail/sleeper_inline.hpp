@@ -20,9 +20,12 @@ inline void* place_for(const corothread::Task* running) noexcept {
                             : &parker_of_this_os_thread();
 }
 
+inline bool Sleeper::may_sleep() const noexcept {
+  return remote_.task != nullptr || !is_driving_a_loop();
+}
+
 inline std::error_code Sleeper::admit() const noexcept {
-  if (remote_.task == nullptr && is_driving_a_loop()) return Errc::not_in_a_thread;
-  return no_error;
+  return may_sleep() ? no_error : make_error_code(Errc::not_in_a_thread);
 }
 
 inline corothread::Wake Sleeper::sleep(TimePoint deadline) noexcept {

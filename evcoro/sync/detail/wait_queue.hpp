@@ -32,6 +32,8 @@
 #include <mutex>
 #include <system_error>
 
+#include <corothread/detail/running_task.hpp>
+#include <corothread/scheduler.hpp>
 #include <corothread/task.hpp>
 #include <evcoro/detail/remote_wake.hpp>
 #include <evcoro/error.hpp>
@@ -47,7 +49,10 @@ struct OsThreadParker;
 
 // A cancelled thread's blocking call is refused: it returns refuse_wait() instead of beginning.
 // admit_wait() is both in one.
-EVCORO_API bool is_refused() noexcept;
+inline bool is_refused() noexcept {
+  const corothread::Task* const task = corothread::detail::running_task();
+  return task != nullptr && task->is_cancelled();
+}
 EVCORO_API std::error_code refuse_wait() noexcept;
 inline std::error_code admit_wait() noexcept { return is_refused() ? refuse_wait() : no_error; }
 
@@ -92,7 +97,8 @@ class EVCORO_API Sleeper {
   Sleeper(const Sleeper&) = delete;
   Sleeper& operator=(const Sleeper&) = delete;
 
-  // admit() says why the caller can't wait at all, if so.
+  // may_sleep() is false in a callback of a loop; admit() then is the error.
+  bool may_sleep() const noexcept;
   std::error_code admit() const noexcept;
 
   // sleep() waits until wake(), deadline or cancellation; ready means that wake() was called.
@@ -119,7 +125,12 @@ class EVCORO_API Sleeper {
   bool is_claimed() const noexcept { return is_claimed_.load(std::memory_order_relaxed); }
 
   // wake() lets sleep() return. Who calls it has claimed the sleeper.
-  void wake(Wakeups& wakeups) noexcept;
+  void wake(Wakeups& wakeups) noexcept {
+    if (place_ != &corothread::detail::this_os_thread) [[unlikely]]
+      return wake_elsewhere(wakeups);
+    remote_.is_delivered = true;
+    remote_.task->scheduler()->wake(*remote_.task, corothread::Wake::ready);
+  }
 
   // await_wake() is for a sleep() that ended otherwise, if the sleeper has been claimed meanwhile:
   // the wake-up is about to come, or has.
@@ -133,8 +144,8 @@ class EVCORO_API Sleeper {
  private:
   corothread::Wake sleep_in_os_thread(TimePoint deadline) noexcept;
 
-  void wake_os_thread() noexcept;
   void wake_elsewhere(Wakeups& wakeups) noexcept;
+  void wake_os_thread() noexcept;
   OsThreadParker& parker() const noexcept { return *static_cast<OsThreadParker*>(place_); }
 
   RemoteWake remote_;  // its task is the thread; nullptr: an OS thread
