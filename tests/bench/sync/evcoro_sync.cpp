@@ -164,9 +164,11 @@ class Tree {
   Spent grow() {
     Channel<std::size_t> result;
     std::size_t sum = 0;
-    spawn(result, 0, leaves_);
-    loop_.spawn([&] { sum = result.receive().value(); }).value().detach();
-    Spent spent = measure([&] { loop_.run(); });
+    Spent spent = measure([&] {
+      spawn(result, 0, leaves_);
+      loop_.spawn([&] { sum = result.receive().value(); }).value().detach();
+      loop_.run();
+    });
     check(sum == leaves_ * (leaves_ - 1) / 2, "a wrong sum");
     spent.live = pool_.statistics().peak_in_use - 1;
     return spent;
