@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -28,6 +29,10 @@ namespace {
 // Colours: 16 start addresses, two cache lines apart (the adjacent-line prefetcher works in pairs).
 constexpr std::size_t colours = 16;
 constexpr std::size_t colour_step = 128;
+
+// On demand, as many slots are mapped at once as there are already, but no more than this.
+constexpr std::size_t most_slots_at_once = 64;
+constexpr std::size_t most_bytes_at_once = 16 * 1024 * 1024;
 
 class StackCategory final : public std::error_category {
  public:
@@ -107,10 +112,8 @@ StackPool::StackPool(Options options)
       options_(std::move(options)),
       stack_size_((check(options_), round_up(options_.stack_size, detail::page_size()))) {
   if (options_.allocation == Allocation::on_demand) return;
-  std::error_code error = reserve(options_.capacity, memory_);
-  for (std::size_t i = 0; !error && i < options_.capacity; ++i) {
-    error = set_up(memory_ + i * slot_size());
-  }
+  std::error_code error = map(options_.capacity);
+  while (!error && stacks_.size() < options_.capacity) error = set_up_next();
   if (error) {
     unmap_all();
     throw std::system_error(error, "StackPool: " + std::to_string(options_.capacity) +
@@ -132,15 +135,37 @@ std::size_t StackPool::slot_size() const noexcept {
   return guard_size + stack_size_ + detail::page_size();
 }
 
-std::error_code StackPool::reserve(std::size_t slots, std::byte*& memory) const noexcept {
+std::error_code StackPool::map(std::size_t slots) noexcept try {
   const std::size_t size = slots * slot_size();
+  regions_.emplace_back();
   void* const mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-  if (mapped == MAP_FAILED) return {errno, std::generic_category()};
+  if (mapped == MAP_FAILED) {
+    regions_.pop_back();
+    return {errno, std::generic_category()};
+  }
   ::madvise(mapped, size,
             MADV_NOHUGEPAGE);  // a huge page would make a stack 2 MiB; may be unsupported
-  memory = static_cast<std::byte*>(mapped);
+  regions_.back() = {static_cast<std::byte*>(mapped), slots, 0};
   return {};
+} catch (const std::bad_alloc&) {
+  return std::make_error_code(std::errc::not_enough_memory);
+}
+
+// Maps several slots if it can: that costs as much as one.
+std::error_code StackPool::map_more() noexcept {
+  const std::size_t fitting = std::max<std::size_t>(most_bytes_at_once / slot_size(), 1);
+  const std::size_t slots = std::min({std::max<std::size_t>(stacks_.size(), 1), most_slots_at_once,
+                                      fitting, options_.capacity - stacks_.size()});
+  const std::error_code error = map(slots);
+  return error && slots > 1 ? map(1) : error;
+}
+
+std::error_code StackPool::set_up_next() noexcept {
+  Region& region = regions_.back();
+  const auto error = set_up(region.memory + region.set_up * slot_size());
+  if (!error) ++region.set_up;
+  return error;
 }
 
 // Guards one slot, describes it and puts it in front of the free stacks.
@@ -160,33 +185,27 @@ std::error_code StackPool::set_up(std::byte* slot) noexcept try {
 }
 
 // Makes a stack free, when none is and the cap allows one more.
-std::error_code StackPool::map_next() noexcept {
+std::error_code StackPool::free_another() noexcept {
   if (retired_ != nullptr) {
     free_ = std::exchange(retired_, retired_->next_free_);
     free_->next_free_ = nullptr;
     return {};
   }
-  if (stacks_.size() >= options_.capacity) {
-    return StackError::all_taken;
+  if (stacks_.size() >= options_.capacity) return StackError::all_taken;
+  if (regions_.empty() || regions_.back().set_up == regions_.back().slots) {
+    if (const auto error = map_more()) return error;
   }
-  std::byte* slot = nullptr;
-  if (const auto error = reserve(1, slot)) return error;
-  const auto error = set_up(slot);
-  if (error) ::munmap(slot, slot_size());
-  return error;
+  return set_up_next();
 }
 
 void StackPool::unmap_all() noexcept {
-  for (Stack& stack : stacks_) {
-    VALGRIND_STACK_DEREGISTER(stack.valgrind_id_);
-    if (memory_ == nullptr) ::munmap(stack.guard(), slot_size());
-  }
-  if (memory_ != nullptr) ::munmap(memory_, options_.capacity * slot_size());
+  for (Stack& stack : stacks_) VALGRIND_STACK_DEREGISTER(stack.valgrind_id_);
+  for (const Region& region : regions_) ::munmap(region.memory, region.slots * slot_size());
 }
 
 std::error_code StackPool::make_ready(std::size_t share) noexcept {
   if (available(share) == 0) return StackError::all_taken;
-  return free_ == nullptr ? map_next() : std::error_code{};
+  return free_ == nullptr ? free_another() : std::error_code{};
 }
 
 Stack* StackPool::take(std::error_code& error) noexcept {

@@ -28,6 +28,7 @@
 #include <deque>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <stacks/export.hpp>
 #include <stacks/intrusive_list.hpp>
@@ -93,7 +94,7 @@ class EVCORO_API StackPool {
 
   enum class Allocation {
     preallocate,  // one mapping for all stacks, made by the constructor
-    on_demand,    // a stack is mapped when it is first needed, and then kept; the cap can change
+    on_demand,    // address space is mapped as it is needed, and then kept; the cap can change
   };
 
   enum class Guard {
@@ -112,7 +113,7 @@ class EVCORO_API StackPool {
 
   struct Statistics {
     std::size_t capacity;     // the cap, or unlimited
-    std::size_t mapped;       // stacks that have memory
+    std::size_t mapped;       // stacks that are set up: guarded, and may have memory
     std::size_t in_use;       // taken now
     std::size_t peak_in_use;  // most that were taken at once: the high-water mark
     std::uint64_t taken;      // successful take()s since the pool was made
@@ -188,20 +189,29 @@ class EVCORO_API StackPool {
 
  private:
   void tell_one() noexcept;
-  std::error_code map_next() noexcept;
+  std::error_code free_another() noexcept;
+  std::error_code set_up_next() noexcept;
+  std::error_code map_more() noexcept;
   void retire_free_beyond(std::size_t keep) noexcept;
   static bool release_memory(Stack& stack) noexcept;
-  std::error_code reserve(std::size_t slots, std::byte*& memory) const noexcept;
+  std::error_code map(std::size_t slots) noexcept;
   std::error_code set_up(std::byte* slot) noexcept;
   void unmap_all() noexcept;
   std::size_t slot_size() const noexcept;
 
+  // Region is one mapping, of slots of which the first are set up.
+  struct Region {
+    std::byte* memory;
+    std::size_t slots;
+    std::size_t set_up;
+  };
+
   const pid_t process_;  // that made the pool
   Options options_;
   std::size_t stack_size_;       // options_.stack_size in whole pages
-  std::byte* memory_ = nullptr;  // the one mapping, when preallocated
-  std::deque<Stack> stacks_;     // a descriptor for each mapped stack; addresses are stable
-  Stack* free_ = nullptr;        // LIFO of mapped stacks that are not taken
+  std::vector<Region> regions_;  // only the last has slots left that aren't set up
+  std::deque<Stack> stacks_;     // a descriptor for each that is set up; addresses are stable
+  Stack* free_ = nullptr;        // LIFO of those that are not taken
   Stack* retired_ = nullptr;     // those of them that are beyond the cap, without memory
   std::size_t surplus_ = 0;      // taken ones beyond the cap: retired when they are given back
   std::size_t in_use_ = 0;

@@ -27,6 +27,7 @@ using sync_bench::Start;
 constexpr std::size_t stack_size = 16 * 1024;
 constexpr std::size_t room = 128;
 constexpr std::size_t rivals = 10;
+constexpr std::size_t children = 10;  // of a node of the tree
 
 void must(std::error_code error) { check(!error, "an operation failed"); }
 
@@ -156,9 +157,13 @@ class Tree {
  public:
   enum class Order { depth_first, breadth_first };
 
-  // at_once: each node runs, as far as it can, before its parent starts the next.
-  Tree(std::size_t leaves, Order order, bool at_once)
-      : leaves_(leaves), order_(order), at_once_(at_once) {}
+  struct Options {
+    Order order;
+    bool at_once = false;  // each node runs, as far as it can, before its parent starts the next
+    std::size_t room = 0;  // of the channel from a node's children
+  };
+
+  Tree(std::size_t leaves, Options options) : leaves_(leaves), options_(options) {}
 
   // grow() returns what the tree has summed up.
   Spent grow() {
@@ -175,11 +180,9 @@ class Tree {
   }
 
  private:
-  static constexpr std::size_t children = 10;
-
   void spawn(Channel<std::size_t>& parent, std::size_t number, std::size_t size) {
     loop_
-        .spawn({.at_once = at_once_},
+        .spawn({.at_once = options_.at_once},
                [this, &parent, number, size] { be_node(parent, number, size); })
         .value()
         .detach();
@@ -187,22 +190,21 @@ class Tree {
 
   void be_node(Channel<std::size_t>& parent, std::size_t number, std::size_t size) {
     if (size == 1) return must(parent.send(number));
-    Channel<std::size_t> sums;
+    Channel<std::size_t> sums{options_.room};
     std::size_t sum = 0;
     const std::size_t share = size / children;
     for (std::size_t i = 0; i < children; ++i) {
       spawn(sums, number + i * share, share);
-      if (order_ == Order::depth_first) sum += sums.receive().value();
+      if (options_.order == Order::depth_first) sum += sums.receive().value();
     }
-    for (std::size_t i = 0; order_ == Order::breadth_first && i < children; ++i) {
+    for (std::size_t i = 0; options_.order == Order::breadth_first && i < children; ++i) {
       sum += sums.receive().value();
     }
     must(parent.send(sum));
   }
 
   const std::size_t leaves_;
-  const Order order_;
-  const bool at_once_;
+  const Options options_;
   evcoro::stacks::StackPool pool_{{.capacity = 2 * leaves_,
                                    .stack_size = 8 * 1024,
                                    .allocation = evcoro::stacks::StackPool::Allocation::on_demand}};
@@ -210,32 +212,33 @@ class Tree {
 };
 
 // The tree is not destroyed: to unmap a million stacks takes long.
-Spent grow(std::size_t leaves, Tree::Order order, int times, bool at_once) {
-  auto* const tree = new Tree(leaves, order, at_once);
+Spent grow(std::size_t leaves, Tree::Options options, int times) {
+  auto* const tree = new Tree(leaves, options);
   for (int i = 1; i < times; ++i) tree->grow();
   return tree->grow();
 }
 
-auto tree(Tree::Order order, int times, bool at_once = false) {
-  return [=](std::size_t leaves) { return grow(leaves, order, times, at_once); };
+auto tree(Tree::Options options, int times = 1) {
+  return [=](std::size_t leaves) { return grow(leaves, options, times); };
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  sync_bench::run(
-      argc, argv,
-      {{"channel", channel},
-       {"across", across},
-       {"buffered", buffered},
-       {"select", select_of_four},
-       {"mutex", mutex},
-       {"mutex_threads", mutex_threads},
-       {"contended", contended},
-       {"contended_no_yield", contended_no_yield},
-       {"depth_first", tree(Tree::Order::depth_first, 1), Start::cold},
-       {"depth_first_again", tree(Tree::Order::depth_first, 2), Start::cold},
-       {"breadth_first", tree(Tree::Order::breadth_first, 1), Start::cold},
-       {"breadth_first_at_once", tree(Tree::Order::breadth_first, 1, true), Start::cold},
-       {"breadth_first_again", tree(Tree::Order::breadth_first, 2), Start::cold}});
+  using enum Tree::Order;
+  sync_bench::run(argc, argv,
+                  {{"channel", channel},
+                   {"across", across},
+                   {"buffered", buffered},
+                   {"select", select_of_four},
+                   {"mutex", mutex},
+                   {"mutex_threads", mutex_threads},
+                   {"contended", contended},
+                   {"contended_no_yield", contended_no_yield},
+                   {"depth_first", tree({depth_first}), Start::cold},
+                   {"depth_first_again", tree({depth_first}, 2), Start::cold},
+                   {"breadth_first", tree({breadth_first}), Start::cold},
+                   {"breadth_first_again", tree({breadth_first}, 2), Start::cold},
+                   {"breadth_first_at_once", tree({breadth_first, true}), Start::cold},
+                   {"breadth_first_room", tree({breadth_first, true, children}), Start::cold}});
 }

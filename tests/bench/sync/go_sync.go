@@ -46,14 +46,16 @@ var benchmarks = map[string]benchmark{
 	"mutex":                   {1, tenth, mutex},
 	"contended":               {1, tenth, func(count int) { contend(count, true) }},
 	"contended_no_yield":      {1, tenth, func(count int) { contend(count, false) }},
-	"depth_first":             {1, none, func(count int) { grow(count, depthFirst) }},
-	"depth_first_two":         {2, none, func(count int) { grow(count, depthFirst) }},
-	"depth_first_again":       {1, all, func(count int) { grow(count, depthFirst) }},
-	"depth_first_again_two":   {2, all, func(count int) { grow(count, depthFirst) }},
-	"breadth_first":           {1, none, func(count int) { grow(count, breadthFirst) }},
-	"breadth_first_two":       {2, none, func(count int) { grow(count, breadthFirst) }},
-	"breadth_first_again":     {1, all, func(count int) { grow(count, breadthFirst) }},
-	"breadth_first_again_two": {2, all, func(count int) { grow(count, breadthFirst) }},
+	"depth_first":             {1, none, func(count int) { grow(count, depthFirst, 0) }},
+	"depth_first_two":         {2, none, func(count int) { grow(count, depthFirst, 0) }},
+	"depth_first_again":       {1, all, func(count int) { grow(count, depthFirst, 0) }},
+	"depth_first_again_two":   {2, all, func(count int) { grow(count, depthFirst, 0) }},
+	"breadth_first":           {1, none, func(count int) { grow(count, breadthFirst, 0) }},
+	"breadth_first_two":       {2, none, func(count int) { grow(count, breadthFirst, 0) }},
+	"breadth_first_room":      {1, none, func(count int) { grow(count, breadthFirst, children) }},
+	"breadth_first_room_two":  {2, none, func(count int) { grow(count, breadthFirst, children) }},
+	"breadth_first_again":     {1, all, func(count int) { grow(count, breadthFirst, 0) }},
+	"breadth_first_again_two": {2, all, func(count int) { grow(count, breadthFirst, 0) }},
 }
 
 func check(isRight bool, what string) {
@@ -174,6 +176,8 @@ func contend(count int, yields bool) {
 	check(total == count/rivals*rivals, "a wrong total")
 }
 
+var treeRoom int // of the channel from a node's children
+
 // A node of the tree sends its sum to its parent.
 type node func(parent chan<- int, number int, size int)
 
@@ -182,7 +186,7 @@ func depthFirst(parent chan<- int, number int, size int) {
 		parent <- number
 		return
 	}
-	sums := make(chan int)
+	sums := make(chan int, treeRoom)
 	sum := 0
 	share := size / children
 	for i := 0; i < children; i++ {
@@ -197,7 +201,7 @@ func breadthFirst(parent chan<- int, number int, size int) {
 		parent <- number
 		return
 	}
-	sums := make(chan int)
+	sums := make(chan int, treeRoom)
 	sum := 0
 	share := size / children
 	for i := 0; i < children; i++ {
@@ -233,7 +237,8 @@ func start(be node, parent chan<- int, number int, size int) {
 	}()
 }
 
-func grow(leaves int, be node) {
+func grow(leaves int, be node, room int) {
+	treeRoom = room
 	result := make(chan int)
 	start(be, result, 0, leaves)
 	check(<-result == leaves*(leaves-1)/2, "a wrong sum")
