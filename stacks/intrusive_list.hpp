@@ -74,6 +74,17 @@ class IntrusiveList {
     }
   }
 
+  // find() is the first for which matches(element), or nullptr. matches may unlink its element.
+  template <class Predicate>
+  T* find(Predicate&& matches) const {
+    for (ListLink* link = root_.next(); link != &root_;) {
+      ListLink* const next = link->next();
+      if (matches(static_cast<T&>(*link))) return static_cast<T*>(link);
+      link = next;
+    }
+    return nullptr;
+  }
+
   // all_of() says whether predicate holds of all elements.
   template <class Predicate>
   bool all_of(Predicate&& predicate) const {

@@ -122,10 +122,7 @@ void BroadcastCore::close() noexcept {
 }
 
 void BroadcastCore::end() noexcept {
-  {
-    const std::lock_guard held{lock_};
-    if (!publishers_.empty()) require_nobody(publishers_.first().sleeper);
-  }
+  require_nobody(publishers_, lock_);
   close();
 }
 
@@ -153,10 +150,10 @@ Subscriber::Subscriber(std::shared_ptr<BroadcastCore> core, const SubscriptionOp
 }
 
 Subscriber::~Subscriber() {
+  require_nobody(receivers_, core_->lock_);
   Wakeups wakeups;
   UnusedMessages unused;
   const std::lock_guard held{core_->lock_};
-  if (!receivers_.empty()) require_nobody(receivers_.first().sleeper);
   leave();
   for (; queue_.size() != 0; queue_.drop_first()) unused.end_use(*queue_.first());
   core_->serve_publishers(wakeups, unused);

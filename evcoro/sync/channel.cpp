@@ -30,12 +30,9 @@ std::error_code to_error(ChannelStep step) noexcept {
                                      : std::make_error_code(std::errc::operation_would_block);
 }
 
-// The last who has granted something may not have released the lock yet.
 ChannelCore::~ChannelCore() {
-  const std::lock_guard held{lock};
-  for (WaitList* const each : {&senders, &receivers}) {
-    if (!each->empty()) require_nobody(each->first().sleeper);
-  }
+  require_nobody(senders, lock);
+  require_nobody(receivers, lock);
 }
 
 std::error_code ChannelCore::finish(ChannelStep step, WaitList& list, const char* what, void* item,

@@ -90,18 +90,26 @@ void Mutex::unlock_slowly(std::uintptr_t caller) noexcept {
   if (holder() != caller) stacks::misuse("a Mutex was unlocked by somebody who doesn't hold it");
   detail::Wakeups wakeups;
   const std::lock_guard lock{queue_.lock()};
-  if (queue_.empty()) return state_.store(0, std::memory_order_release);
-  Node& next = static_cast<Node&>(queue_.first());
+  const bool is_for_nobody = queue_.find([&](detail::WaitNode& each) {
+    return pass_to(static_cast<Node&>(each), wakeups);
+  }) == nullptr;
+  if (is_for_nobody) state_.store(0, std::memory_order_release);
+}
+
+// False if next has given up.
+bool Mutex::pass_to(Node& next, detail::Wakeups& wakeups) noexcept {
   if (next.turn == Node::Turn::final) {
-    next.unlink();
+    if (!queue_.claim(next)) return false;
     state_.store(next.caller | (queue_.empty() ? 0 : contended), std::memory_order_release);
-    queue_.grant(next, wakeups);
-    return;
+    queue_.wake(next, wakeups);
+    return true;
   }
+  const bool is_new = !next.is_offered;
+  if (is_new && !next.claim()) return false;
+  next.is_offered = true;
   state_.store(contended, std::memory_order_release);
-  if (std::exchange(next.is_offered, true)) return;
-  next.claim_locked();
-  next.wake(wakeups);
+  if (is_new) next.wake(wakeups);
+  return true;
 }
 
 bool Mutex::is_held_by_caller() const noexcept { return holder() == detail::caller_id(); }

@@ -106,6 +106,7 @@ class EVCORO_API Mutex {
   bool take_or_mark(std::uintptr_t caller) noexcept;
   std::error_code lock_slowly(std::uintptr_t caller, Timeout timeout) noexcept;
   void unlock_slowly(std::uintptr_t caller) noexcept;
+  bool pass_to(Node& next, detail::Wakeups& wakeups) noexcept;
 
   // caller_id() of the holder, or 0; contended if somebody may be in the queue. Contended and
   // without a holder: it is offered to the first in the queue.

@@ -32,10 +32,10 @@ void Once::end(bool has_succeeded) noexcept {
   const std::lock_guard lock{queue_.lock()};
   caller_ = has_succeeded ? done : 0;
   if (has_succeeded) return queue_.grant_all(wakeups);
-  if (queue_.empty()) return;
-  Node& next = static_cast<Node&>(queue_.first());
-  caller_ = next.caller;
-  queue_.grant(next, wakeups);
+  detail::WaitNode* const next = queue_.first_claimed();
+  if (next == nullptr) return;
+  caller_ = static_cast<Node*>(next)->caller;
+  queue_.wake(*next, wakeups);
 }
 
 }  // namespace evcoro

@@ -171,7 +171,7 @@ std::error_code Selection::run() noexcept {
       how = sleeper.sleep(deadline_);
       // A coroutine thread may be ready for another reason, with its wake-up yet to come.
       const bool was_woken = how == Wake::ready && sleeper.thread() == nullptr;
-      if (!sleeper.claim() && !was_woken) sleeper.await_wake();
+      if (!sleeper.give_up() && !was_woken) sleeper.await_wake();
     }
     leave();
     if (error || chosen_ != none) return error;

@@ -12,12 +12,12 @@ struct Semaphore::Node : detail::LoneWaiter {
 };
 
 void Semaphore::serve(detail::Wakeups& wakeups) noexcept {
-  while (!queue_.empty()) {
-    Node& first = static_cast<Node&>(queue_.first());
-    if (first.count > available_) return;
-    available_ -= first.count;
-    queue_.grant(first, wakeups);
-  }
+  queue_.find([&](detail::WaitNode& each) {
+    const std::size_t count = static_cast<Node&>(each).count;
+    if (count > available_) return true;  // nobody gets ahead of this one
+    if (queue_.grant(each, wakeups)) available_ -= count;
+    return false;
+  });
 }
 
 std::error_code Semaphore::acquire(std::size_t count, Timeout timeout) noexcept {

@@ -57,15 +57,16 @@ void SharedMutex::serve(detail::Wakeups& wakeups) noexcept {
     may_go_on = may_go_on && can_enter(node.kind) && !is_behind_others;
     if (!may_go_on) return;
     if (node.turn == Node::Turn::final) {
+      if (!detail::WaitList::claim(node)) return;
       enter(node.kind, node.caller);
-      detail::WaitList::grant(node, wakeups);
+      detail::WaitList::wake(node, wakeups);
       return;
     }
-    is_offered = true;
+    const bool is_new = !node.is_offered;
+    if (is_new && !node.claim()) return;
+    is_offered = node.is_offered = true;
     may_go_on = node.kind == Kind::shared;
-    if (std::exchange(node.is_offered, true)) return;
-    node.claim_locked();
-    node.wake(wakeups);
+    if (is_new) node.wake(wakeups);
   });
 }
 

@@ -143,12 +143,6 @@ void Sleeper::await_wake() noexcept {
 
 // --- WaitQueue ---
 
-// The last who has granted something may not have released the lock yet.
-WaitQueue::~WaitQueue() {
-  const std::lock_guard lock{lock_};
-  if (!empty()) require_nobody(first().sleeper);
-}
-
 std::error_code WaitQueue::wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter,
                                 Timeout timeout, Place place) noexcept {
   std::error_code error = waiter.admit();
@@ -163,13 +157,28 @@ Wake WaitQueue::await(LoneWaiter& waiter, TimePoint deadline) noexcept {
   return detail::await(waiter, waiter, lock_, deadline);
 }
 
-void require_nobody(const Sleeper& sleeper) noexcept {
+namespace {
+
+bool is_over_for(const Sleeper& sleeper) noexcept {
   const auto* const thread = static_cast<const ThreadTask*>(sleeper.thread());
-  if (is_leaving || (thread != nullptr && thread->core().is_foreign())) return;
-  stacks::ReportLine{} << "evcoro: somebody waits for it: " << sleeper.what() << "\n"
-                       << stacks::ReportLine::send;
-  stacks::misuse(
-      "what is waited for was destroyed; let those who wait end before, or let it live longer");
+  return is_leaving || (thread != nullptr && thread->core().is_foreign());
+}
+
+}  // namespace
+
+// The last who has granted something may not have released the lock yet.
+void require_nobody(WaitList& list, SpinLock& lock) noexcept {
+  for (Pause pause;; pause()) {
+    const std::lock_guard held{lock};
+    if (list.empty()) return;
+    const Sleeper& sleeper = list.first().sleeper;
+    if (is_over_for(sleeper)) return;
+    if (sleeper.has_given_up()) continue;
+    stacks::ReportLine{} << "evcoro: somebody waits for it: " << sleeper.what() << "\n"
+                         << stacks::ReportLine::send;
+    stacks::misuse(
+        "what is waited for was destroyed; let those who wait end before, or let it live longer");
+  }
 }
 
 }  // namespace evcoro::detail

@@ -40,19 +40,21 @@ inline corothread::Wake Sleeper::sleep(TimePoint deadline) noexcept {
 }
 
 // await() is for a sleeper that is in one list, by node, whose lock is lock and not held: it
-// returns ready if it was granted what it waits for. Otherwise it has left the list.
+// returns ready if it was granted what it waits for. Otherwise it has left the list. Who has been
+// granted it doesn't touch the lock: that may be gone.
 inline corothread::Wake await(Sleeper& sleeper, WaitNode& node, SpinLock& lock,
                               TimePoint deadline) noexcept {
   using corothread::Wake;
   const Wake how = sleeper.sleep(deadline);
   if (how == Wake::ready) [[likely]]
     return how;
-  {
-    const std::lock_guard held{lock};
-    if (!sleeper.is_claimed()) return node.unlink(), how;
+  if (!sleeper.give_up()) {
+    sleeper.await_wake();
+    return Wake::ready;
   }
-  sleeper.await_wake();
-  return Wake::ready;
+  const std::lock_guard held{lock};
+  node.unlink();
+  return how;
 }
 
 }  // namespace evcoro::detail

@@ -21,10 +21,12 @@
 //
 //   waiting --grant--> granted --the wake-up arrives--> returns no error
 //      |
-//      +-- deadline, cancellation --> leaves the queue, returns the error
+//      +-- deadline, cancellation --> has given up --> leaves the queue, returns the error
 //
 // A waiter lies on its own stack. One that is woken by another OS thread stays there until the
-// wake-up has arrived by way of its loop's inbox, whatever happens meanwhile.
+// wake-up has arrived by way of its loop's inbox, whatever happens meanwhile; but what it has
+// waited for may be gone by then. One that has given up stays in the queue until it leaves, and the
+// queue's destructor waits for that.
 #pragma once
 
 #include <atomic>
@@ -104,25 +106,19 @@ class EVCORO_API Sleeper {
   // sleep() waits until wake(), deadline or cancellation; ready means that wake() was called.
   corothread::Wake sleep(TimePoint deadline) noexcept;
 
-  // claim() gives the right to call wake() to one caller, or, to the sleeper itself, to nobody;
-  // false if somebody has it.
+  // claim() gives the right to call wake() to one caller; false if somebody has it, or the sleeper
+  // has given up. By who holds the lock of a list that the sleeper is in: if it is in no other, and
+  // of this OS thread, nobody else can be about to decide.
   bool claim() noexcept {
-    if (is_single_threaded()) {
-      const bool is_first = !is_claimed_.load(std::memory_order_relaxed);
-      is_claimed_.store(true, std::memory_order_relaxed);
-      return is_first;
-    }
-    return !is_claimed_.exchange(true, std::memory_order_acq_rel);
+    const bool is_undisputed = !is_in_many_ && place_ == &corothread::detail::this_os_thread;
+    return decide(State::claimed, is_undisputed || is_single_threaded());
   }
 
-  // claim_locked() is the same for who holds the lock of a queue that the sleeper is in; cheaper if
-  // it is in one only.
-  bool claim_locked() noexcept {
-    if (is_in_many_) return claim();
-    is_claimed_.store(true, std::memory_order_relaxed);
-    return true;
+  // give_up() is for the sleeper itself, and needs no lock; false if somebody has claimed it.
+  bool give_up() noexcept { return decide(State::given_up, is_single_threaded()); }
+  bool has_given_up() const noexcept {
+    return state_.load(std::memory_order_relaxed) == State::given_up;
   }
-  bool is_claimed() const noexcept { return is_claimed_.load(std::memory_order_relaxed); }
 
   // wake() lets sleep() return. Who calls it has claimed the sleeper.
   void wake(Wakeups& wakeups) noexcept {
@@ -132,8 +128,8 @@ class EVCORO_API Sleeper {
     remote_.task->scheduler()->wake(*remote_.task, corothread::Wake::ready);
   }
 
-  // await_wake() is for a sleep() that ended otherwise, if the sleeper has been claimed meanwhile:
-  // the wake-up is about to come, or has.
+  // await_wake() is for a sleep() that ended otherwise, if give_up() is false: the wake-up is about
+  // to come, or has.
   void await_wake() noexcept;
 
   // thread() is nullptr of an OS thread.
@@ -142,6 +138,19 @@ class EVCORO_API Sleeper {
   const std::atomic<std::uintptr_t>* holder() const noexcept { return holder_; }
 
  private:
+  enum class State : std::uint8_t { waiting, claimed, given_up };
+
+  // decide() is true if nothing was decided before.
+  bool decide(State state, bool is_undisputed) noexcept {
+    State expected = State::waiting;
+    if (is_undisputed) {
+      if (state_.load(std::memory_order_relaxed) != expected) return false;
+      state_.store(state, std::memory_order_relaxed);
+      return true;
+    }
+    return state_.compare_exchange_strong(expected, state, std::memory_order_acq_rel);
+  }
+
   corothread::Wake sleep_in_os_thread(TimePoint deadline) noexcept;
 
   void wake_elsewhere(Wakeups& wakeups) noexcept;
@@ -150,7 +159,7 @@ class EVCORO_API Sleeper {
 
   RemoteWake remote_;  // its task is the thread; nullptr: an OS thread
   void* const place_;  // the thread's OS thread; or the OS thread's parker
-  std::atomic<bool> is_claimed_{false};
+  std::atomic<State> state_{State::waiting};
   const bool is_in_many_;
   const char* const what_;
   const std::atomic<std::uintptr_t>* const holder_;
@@ -171,27 +180,27 @@ class WaitList {
   void enqueue(WaitNode& node) noexcept { nodes_.push_back(node); }
   void enqueue_first(WaitNode& node) noexcept { nodes_.push_front(node); }
 
-  // first_claimed() takes the first out of the list that nobody else has claimed; nullptr if there
-  // is none. wake() is to follow.
-  WaitNode* first_claimed() noexcept {
-    while (!empty()) {
-      WaitNode& node = nodes_.pop_front();
-      if (node.sleeper.claim_locked()) return &node;
-    }
-    return nullptr;
+  // claim() takes node out of the list; false if somebody else wakes it, or if it has given up,
+  // and is about to leave. wake() is to follow.
+  static bool claim(WaitNode& node) noexcept {
+    const bool is_ours = node.sleeper.claim();
+    if (is_ours || !node.sleeper.has_given_up()) node.unlink();
+    return is_ours;
   }
+
+  // first_claimed() is the first of which claim() is true; nullptr if there is none.
+  WaitNode* first_claimed() noexcept { return nodes_.find(claim); }
 
   static void wake(WaitNode& node, Wakeups& wakeups) noexcept {
     node.is_granted = true;
     node.sleeper.wake(wakeups);
   }
 
-  // grant() takes node out of the list and wakes it; false if somebody else does.
+  // grant() is claim() and wake().
   static bool grant(WaitNode& node, Wakeups& wakeups) noexcept {
-    node.unlink();
-    if (!node.sleeper.claim_locked()) return false;
-    wake(node, wakeups);
-    return true;
+    const bool is_ours = claim(node);
+    if (is_ours) wake(node, wakeups);
+    return is_ours;
   }
 
   // grant_first() is false if nobody waits.
@@ -202,13 +211,16 @@ class WaitList {
   }
 
   void grant_all(Wakeups& wakeups) noexcept {
-    while (grant_first(wakeups)) {
-    }
+    nodes_.for_each([&](WaitNode& node) { grant(node, wakeups); });
   }
 
   template <class Visit>
   void for_each(Visit&& visit) const {
     nodes_.for_each(visit);
+  }
+  template <class Predicate>
+  WaitNode* find(Predicate&& matches) const {
+    return nodes_.find(matches);
   }
 
  private:
@@ -223,10 +235,10 @@ class LoneWaiter : public Sleeper, public WaitNode {
       : Sleeper(what, holder), WaitNode(static_cast<Sleeper&>(*this)) {}
 };
 
-// require_nobody() is the end of the process: what sleeper waits for is being destroyed. But not if
-// sleeper never runs again: when the process ends, or of a thread of the parent's, in a child
-// process.
-EVCORO_API void require_nobody(const Sleeper& sleeper) noexcept;
+// require_nobody() is for the destructor of what has list, whose lock is lock. It waits for those
+// who have given up, and are about to leave. If somebody waits it ends the process; but not if he
+// never runs again: when the process ends, or of a thread of the parent's, in a child process.
+EVCORO_API void require_nobody(WaitList& list, SpinLock& lock) noexcept;
 
 // WaitQueue is a list with its lock.
 class EVCORO_API WaitQueue : public WaitList {
@@ -235,7 +247,7 @@ class EVCORO_API WaitQueue : public WaitList {
 
   // What is destroyed while somebody waits for it is a misuse. The destructor waits for who has
   // granted something last, and is about to leave: so who has got it may destroy the primitive.
-  ~WaitQueue();
+  ~WaitQueue() { require_nobody(*this, lock_); }
 
   SpinLock& lock() const noexcept { return lock_; }
 

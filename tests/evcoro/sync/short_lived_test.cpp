@@ -1,8 +1,11 @@
 // What is waited for may be destroyed as soon as the wait is over, although the OS thread that
 // ended it is still about to leave set(), unlock() or the like. For the sanitizers, above all.
 #include <atomic>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 #include <thread>
 
@@ -22,6 +25,7 @@
 using namespace evcoro;
 using namespace std::chrono_literals;
 using support::long_time;
+using support::OsThread;
 
 namespace {
 
@@ -219,5 +223,24 @@ TEST_CASE_METHOD(support::LoopFixture, "a channel goes before who has sent to it
     REQUIRE(channel->receive().value() == 1);
     channel.reset();
     REQUIRE(sender.join().value() == 0);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a sender that is cancelled as his value is received may find the channel gone") {
+  in_thread([&] {
+    alignas(Channel<int>) std::byte place[sizeof(Channel<int>)];
+    auto* const channel = new (place) Channel<int>;
+    Thread sender = loop->spawn([&] { return channel->send(7); }).value();
+    REQUIRE(support::until_parked(sender));
+    int received = 0;
+    OsThread{[&] {
+      received = channel->receive().value();
+      channel->~Channel();
+      std::memset(place, 0xff, sizeof place);  // its lock is never free any more
+    }}.join();
+    sender.request_stop();  // before the loop has heard of it
+    REQUIRE(!sender.join().value());
+    REQUIRE(received == 7);
   });
 }
