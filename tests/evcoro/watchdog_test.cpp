@@ -49,6 +49,11 @@ WatchdogOptions told_to(Stalls& stalls) {
   return {.limit = limit, .on_stall = [&](const Stall& stall) { stalls.add(stall); }};
 }
 
+[[gnu::noinline]] void spin_until(const std::atomic<bool>& flag) {
+  while (!flag) {
+  }
+}
+
 }  // namespace
 
 TEST_CASE_METHOD(support::LoopFixture, "a thread that holds its loop is reported") {
@@ -68,6 +73,19 @@ TEST_CASE_METHOD(support::LoopFixture, "a thread that holds its loop is reported
   const std::string text = to_string(stall);
   CHECK_THAT(text, support::contains("'hog' (id " + std::to_string(stall.id) + "), spawned at "));
   CHECK_THAT(text, support::contains("has held its loop for "));
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "the backtrace begins with the function that holds the loop") {
+  std::atomic<bool> is_told{false};
+  std::string first;
+  const Watchdog watchdog{{.limit = limit, .on_stall = [&](const Stall& stall) {
+                             if (!is_told && !stall.backtrace.empty()) first = stall.backtrace[0];
+                             is_told = true;
+                           }}};
+  spawn([&] { spin_until(is_told); });
+  loop->run();
+  CHECK_THAT(first, support::contains("spin_until") || support::contains("test_evcoro"));
 }
 
 TEST_CASE_METHOD(support::LoopFixture, "each time that a thread holds its loop is reported once") {
