@@ -51,6 +51,7 @@ void RemoteState::wait_out() noexcept {
 
 void RemoteState::begin() noexcept {
   task_ = current_thread();
+  id_ = task_->identity().id();
   if (stop_before_start_ != CancelReason::none) task_->request_stop(stop_before_start_);
 }
 

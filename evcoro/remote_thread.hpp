@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -47,6 +48,7 @@ class EVCORO_API RemoteState : public std::enable_shared_from_this<RemoteState> 
   void wait_out() noexcept;
   void request_stop(CancelReason reason);
   bool has_ended() const noexcept { return has_ended_.is_set(); }
+  std::uint64_t id() const noexcept { return id_.load(std::memory_order_relaxed); }
   void detach() noexcept;
   void abandon() noexcept;
   // take_failure() leaves nothing behind, so that the exception goes where it is handled.
@@ -80,7 +82,8 @@ class EVCORO_API RemoteState : public std::enable_shared_from_this<RemoteState> 
   void report_failure() noexcept;
 
   Event has_ended_{Event::Reset::manual};
-  Inbox& inbox_;                // of the thread's loop
+  Inbox& inbox_;  // of the thread's loop
+  std::atomic<std::uint64_t> id_{0};
   ThreadTask* task_ = nullptr;  // while it runs; for the loop's OS thread
   CancelReason stop_before_start_ = CancelReason::none;
   bool has_run_ = false;
@@ -153,6 +156,9 @@ class [[nodiscard]] RemoteThread {
   void request_stop(CancelReason reason = CancelReason::user) { state().request_stop(reason); }
 
   bool has_ended() const noexcept { return state().has_ended(); }
+
+  // id() is the thread's, as in ThreadInfo and reports; 0 until it has begun to run.
+  std::uint64_t id() const noexcept { return state().id(); }
 
  private:
   detail::RemoteResult<T>& state() const noexcept {

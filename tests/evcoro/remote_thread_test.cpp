@@ -88,6 +88,21 @@ TEST_CASE_METHOD(GroupFixture, "join from another OS thread returns what the fun
   REQUIRE(elsewhere);
 }
 
+TEST_CASE_METHOD(GroupFixture, "a handle knows its thread's number") {
+  Event begun;
+  Event goes_on;
+  RemoteThread<std::uint64_t> thread = group.spawn([&] {
+    begun.set();
+    static_cast<void>(goes_on.wait());
+    return this_thread::id();
+  });
+  REQUIRE(!begun.wait(long_time));
+  const std::uint64_t id = thread.id();
+  goes_on.set();
+  REQUIRE(thread.join().value() == id);
+  REQUIRE(id != 0);
+}
+
 TEST_CASE_METHOD(GroupFixture, "join throws what left the function") {
   auto thread = group.spawn([]() -> int { throw std::runtime_error("by the thread"); });
   REQUIRE_THROWS_WITH(thread.join(), "by the thread");
