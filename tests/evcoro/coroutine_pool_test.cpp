@@ -1,16 +1,14 @@
 // CoroutinePool: a fixed number of workers for a loop's threads.
 #include <evcoro/coroutine_pool.hpp>
 
-#include <csignal>
 #include <memory>
-#include <optional>
 #include <stdexcept>
-#include <string>
+#include <system_error>
 #include <vector>
 
-#include <evcoro/sync/event.hpp>
 #include <support/contains.hpp>
 #include <support/sync.hpp>
+#include <support/workers.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
@@ -19,53 +17,13 @@ using support::is_canceled;
 using support::is_timed_out;
 using support::long_time;
 using support::until_parked;
+using support::Workers;
 
 namespace {
-
-class Workers : public support::LoopFixture {
- public:
-  ~Workers() noexcept(false) { workers.reset(); }
-
-  // make() makes a pool of so many workers.
-  CoroutinePool& make(std::size_t size) {
-    return workers.emplace(
-        *loop, CoroutinePoolOptions{
-                   .size = size, .stack_size = support::test_stack_size, .name = "worker"});
-  }
-
-  // keep_busy() keeps a worker busy until it is told to stop.
-  Thread<std::error_code> keep_busy() {
-    return workers->try_spawn([] { return this_thread::sleep_until(never); }).value();
-  }
-
-  // spawn_waiter() spawns a thread that waits for a worker, which notes number then.
-  Thread<std::error_code> spawn_waiter(int number, Timeout timeout = {}) {
-    return loop
-        ->spawn([=, this] {
-          Result worker = workers->spawn([=, this] { order.push_back(number); }, timeout);
-          if (worker) worker->detach();
-          return worker.error();
-        })
-        .value();
-  }
-
-  std::optional<CoroutinePool> workers;
-  std::vector<int> order;
-};
 
 void stop(Thread<std::error_code>& thread) {
   thread.request_stop();
   REQUIRE(is_canceled(thread.join().value()));
-}
-
-// report_of() is what is said when body, in a thread of a loop in a child process, is a misuse.
-std::string report_of(const std::function<void(Loop&)>& body) {
-  const support::Ended ended = support::in_child_with_loop([&](std::optional<Loop>& loop) {
-    loop->spawn([&] { body(*loop); }).value().detach();
-    loop->run();
-  });
-  CHECK(ended.signal == SIGABRT);
-  return ended.output;
 }
 
 const CoroutinePoolOptions one_worker{.size = 1, .stack_size = support::test_stack_size};
@@ -293,105 +251,6 @@ TEST_CASE_METHOD(Workers, "waiting for workers is for threads of the pool's own 
   });
 }
 
-TEST_CASE_METHOD(Workers, "a pool that goes stops its threads and waits for them") {
-  make(3);
-  const auto work = [&] {
-    CHECK(is_canceled(this_thread::sleep_until(never)));
-    order.push_back(1);
-  };
-  SECTION("in a thread, also a cancelled one") {
-    const bool is_cancelled = GENERATE(false, true);
-    in_thread([&] {
-      Thread thread = loop->spawn([&] {
-                            for (int i = 0; i < 3; ++i) workers->spawn(work).value().detach();
-                            CHECK(!this_thread::sleep_for(1ms));
-                            if (is_cancelled) {
-                              CHECK(is_canceled(this_thread::sleep_until(never)));
-                            }
-                            workers.reset();
-                            CHECK(order.size() == 3);
-                          })
-                          .value();
-      if (is_cancelled) {
-        REQUIRE(support::eventually([&] { return workers->running() == 3; }));
-        REQUIRE(until_parked(thread));
-        REQUIRE(!this_thread::sleep_for(3ms));
-        thread.request_stop();
-      }
-      REQUIRE(thread.join());
-    });
-  }
-  SECTION("outside of threads, where it drives the loop") {
-    for (int i = 0; i < 3; ++i) workers->try_spawn(work).value().detach();
-    loop->run_once(no_wait);
-    workers.reset();
-  }
-  REQUIRE(order.size() == 3);
-}
-
-TEST_CASE_METHOD(Workers, "a pool that goes waits for what its threads have to clean up") {
-  make(1);
-  struct CleansUp {
-    std::vector<int>* order;
-    ~CleansUp() {
-      if (order == nullptr) return;
-      this_thread::acknowledge_cancellation();
-      CHECK(!this_thread::sleep_for(3ms));
-      order->push_back(1);
-    }
-    CleansUp(std::vector<int>* its_order) : order(its_order) {}
-    CleansUp(CleansUp&& other) noexcept : order(std::exchange(other.order, nullptr)) {}
-  };
-  in_thread([&] {
-    workers
-        ->spawn([&] {
-          this_thread::own(CleansUp{&order});
-          (void)this_thread::sleep_until(never);
-        })
-        .value()
-        .detach();
-    REQUIRE(!this_thread::yield());
-    workers.reset();
-  });
-  REQUIRE(order == std::vector{1});
-}
-
-TEST_CASE_METHOD(Workers, "a shutdown waits for a thread whose pool goes meanwhile, too") {
-  make(1);
-  bool may_end = false;
-  in_thread([&] {
-    workers
-        ->spawn([&] {
-          while (!may_end) {
-            (void)this_thread::sleep_for(1ms);
-            this_thread::acknowledge_cancellation();
-          }
-        })
-        .value()
-        .detach();
-    Thread ending = loop->spawn([&] { workers.reset(); }).value();
-    REQUIRE(until_parked(ending));
-    REQUIRE(ending.info().wait_reason == "the end of a pool's threads");
-    REQUIRE(loop->shutdown(3ms).size() == 2);  // the worker, and this
-    REQUIRE(!ending.has_ended());
-    may_end = true;
-    REQUIRE(loop->shutdown(long_time).empty());
-    REQUIRE(ending.join());
-  });
-}
-
-TEST_CASE_METHOD(Workers, "a pool may go after its loop") {
-  make(1);
-  workers->try_spawn([] { (void)this_thread::sleep_until(never); }).value().detach();
-  loop->run_once(no_wait);
-  loop.reset();
-  REQUIRE(workers->available() == 1);
-  REQUIRE(workers->try_spawn([] {}).error() == Errc::no_loop);
-  REQUIRE(workers->spawn([] {}).error() == Errc::no_loop);
-  REQUIRE(workers->wait_idle() == Errc::no_loop);
-  workers.reset();
-}
-
 TEST_CASE_METHOD(Workers, "options that make no sense are refused") {
   REQUIRE_THROWS_AS(make(0), std::system_error);
   REQUIRE_THROWS_AS(workers.emplace(*loop, CoroutinePoolOptions{.stack_size = 0}),
@@ -421,40 +280,4 @@ TEST_CASE_METHOD(support::LoopFixture, "a thousand functions run on ten workers"
   REQUIRE(ended == 1000);
   REQUIRE(most == 10);
   REQUIRE(workers.stacks().statistics().mapped == 10);
-}
-
-TEST_CASE("a pool that goes in the wrong place is a misuse") {
-  REQUIRE_THAT(report_of([](Loop& loop) {
-                 std::optional<CoroutinePool> pool{std::in_place, loop, one_worker};
-                 (void)pool->spawn([&] { pool.reset(); }).value().join();
-               }),
-               contains("a CoroutinePool was destroyed by a thread of its own"));
-  REQUIRE_THAT(report_of([](Loop& loop) {
-                 std::optional<CoroutinePool> pool{std::in_place, loop, one_worker};
-                 Thread kept = pool->spawn([] {}).value();
-                 pool.reset();
-               }),
-               contains("while there are handles of its threads"));
-  REQUIRE_THAT(report_of([](Loop& loop) {
-                 std::optional<CoroutinePool> pool{std::in_place, loop, one_worker};
-                 Thread kept = pool->spawn([] {}).value();
-                 loop.spawn([&] { (void)pool->spawn([] {}); }).value().detach();
-                 (void)this_thread::yield();
-                 pool.reset();
-               }),
-               contains("while a thread waits in its spawn()"));
-  REQUIRE_THAT(report_of([](Loop& loop) {
-                 std::optional<CoroutinePool> pool{std::in_place, loop, one_worker};
-                 pool->spawn([] {
-                       (void)this_thread::sleep_until(never);
-                       this_thread::acknowledge_cancellation();
-                       (void)this_thread::sleep_until(never);
-                     })
-                     .value()
-                     .detach();
-                 (void)this_thread::yield();
-                 loop.post([&] { pool.reset(); });
-                 (void)this_thread::sleep_until(never);
-               }),
-               contains("where its threads can't run to their end"));
 }
