@@ -66,7 +66,7 @@ EVCORO_API int STACKS_trim(STACKS* stacks, size_t keep) EVCORO_NOEXCEPT;
 
 typedef struct tagSTACKS_STATISTICS {
   size_t capacity;     // num_stacks, or SIZE_MAX if there is no limit
-  size_t mapped;       // stacks that have memory
+  size_t mapped;       // stacks that are set up: guarded, and may have memory
   size_t in_use;       // taken now
   size_t peak_in_use;  // most that were taken at once: the high-water mark
   uint64_t taken;      // how often a stack was taken

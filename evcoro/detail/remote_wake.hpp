@@ -9,7 +9,7 @@ namespace evcoro::detail {
 struct RemoteWake {
   corothread::Task* task = nullptr;
   RemoteWake* next = nullptr;
-  bool is_delivered = false;  // for the task's OS thread
+  bool is_delivered = false;  // for the OS thread of who sleeps
 };
 
 }  // namespace evcoro::detail

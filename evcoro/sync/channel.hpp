@@ -169,8 +169,8 @@ class Channel {
     return *static_cast<T*>(static_cast<detail::ChannelNode&>(sender).item);
   }
 
-  detail::ChannelCore core_;
   detail::Ring<T> room_;
+  detail::ChannelCore core_;  // destroyed first: it waits for those who are about to leave
 };
 
 }  // namespace evcoro

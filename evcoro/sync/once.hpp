@@ -33,7 +33,8 @@ class EVCORO_API Once {
   template <class Function>
   [[nodiscard]] std::error_code call(Function&& function, Timeout timeout = {}) {
     if (is_done()) return {};
-    if (const auto error = begin(timeout); error || is_done()) return error;
+    bool is_to_do = false;
+    if (const auto error = begin(timeout, is_to_do); error || !is_to_do) return error;
     struct Attempt {
       Once& once;
       bool has_succeeded = false;
@@ -51,7 +52,7 @@ class EVCORO_API Once {
   static constexpr std::uintptr_t done = 1;
 
   // begin() returns when it is done, or when the caller is the one who is to do it.
-  std::error_code begin(Timeout timeout) noexcept;
+  std::error_code begin(Timeout timeout, bool& is_to_do) noexcept;
   void end(bool has_succeeded) noexcept;
 
   std::atomic<std::uintptr_t> caller_{0};  // caller_id() of who does it, or done

@@ -169,9 +169,7 @@ std::error_code Selection::run() noexcept {
     Wake how = Wake::ready;
     if (!error && chosen_ == none) {
       how = sleeper.sleep(deadline_);
-      // A coroutine thread may be ready for another reason, with its wake-up yet to come.
-      const bool was_woken = how == Wake::ready && sleeper.thread() == nullptr;
-      if (!sleeper.give_up() && !was_woken) sleeper.await_wake();
+      if (!sleeper.give_up()) sleeper.await_wake();
     }
     leave();
     if (error || chosen_ != none) return error;

@@ -22,20 +22,22 @@ void Semaphore::serve(detail::Wakeups& wakeups) noexcept {
 
 std::error_code Semaphore::acquire(std::size_t count, Timeout timeout) noexcept {
   if (const auto error = detail::admit_wait()) return error;
+  detail::Wakeups wakeups;
   std::unique_lock lock{queue_.lock()};
-  if (queue_.empty() && count <= available_) {
-    available_ -= count;
-    return {};
-  }
+  if (take(count)) return {};
   Node self{count};
   const auto error = queue_.wait(lock, self, timeout);
-  if (error) release(0);  // those who have waited behind this one may want less
+  if (error) serve(wakeups);  // those who have waited behind this one may want less
   return error;
 }
 
 bool Semaphore::try_acquire(std::size_t count) noexcept {
   const std::lock_guard lock{queue_.lock()};
-  if (!queue_.empty() || count > available_) return false;
+  return take(count);
+}
+
+bool Semaphore::take(std::size_t count) noexcept {
+  if (count > available_ || queue_.first_waiting() != nullptr) return false;
   available_ -= count;
   return true;
 }
@@ -49,7 +51,7 @@ void Semaphore::release(std::size_t count) noexcept {
 
 std::size_t Semaphore::available() const noexcept {
   const std::lock_guard lock{queue_.lock()};
-  return queue_.empty() ? available_ : 0;
+  return queue_.first_waiting() == nullptr ? available_ : 0;
 }
 
 }  // namespace evcoro

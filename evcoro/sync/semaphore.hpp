@@ -50,6 +50,7 @@ class EVCORO_API Semaphore {
 
  private:
   struct Node;
+  bool take(std::size_t count) noexcept;  // this and the next: with the lock held
   void serve(detail::Wakeups& wakeups) noexcept;
 
   std::size_t available_;  // under the queue's lock

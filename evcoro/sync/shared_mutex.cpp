@@ -70,19 +70,12 @@ void SharedMutex::serve(detail::Wakeups& wakeups) noexcept {
   });
 }
 
-// Of one who has left without having entered.
-void SharedMutex::serve_those_behind() noexcept {
-  detail::Wakeups wakeups;
-  const std::lock_guard lock{queue_.lock()};
-  serve(wakeups);
-}
-
 // May get ahead of who was offered it, unless that is for the second time.
 bool SharedMutex::try_enter(Kind kind) noexcept {
   const std::lock_guard lock{queue_.lock()};
+  const auto* const first = static_cast<Node*>(queue_.first_waiting());
   const bool has_precedence =
-      !queue_.empty() && (static_cast<Node&>(queue_.first()).turn == Node::Turn::final ||
-                          !static_cast<Node&>(queue_.first()).is_offered);
+      first != nullptr && (first->turn == Node::Turn::final || !first->is_offered);
   if (has_precedence || !can_enter(kind)) return false;
   enter(kind, detail::caller_id());
   return true;
@@ -93,7 +86,8 @@ std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept 
   detail::Patience patience{timeout};
   detail::Wakeups wakeups;
   std::unique_lock lock{queue_.lock()};
-  if (queue_.empty() && can_enter(kind)) return enter(kind, caller), detail::no_error;
+  if (can_enter(kind) && queue_.first_waiting() == nullptr)
+    return enter(kind, caller), detail::no_error;
   if (writer_ == caller) return make_error_code(std::errc::resource_deadlock_would_occur);
   Node self{kind, caller, writer_, Node::Turn::offered};
   std::error_code error = queue_.wait(lock, self, patience.rest());
@@ -108,7 +102,7 @@ std::error_code SharedMutex::wait_to_enter(Kind kind, Timeout timeout) noexcept 
     Node again{kind, caller, writer_, Node::Turn::final};
     error = queue_.wait(lock, again, patience.rest(), detail::WaitQueue::Place::first);
   }
-  if (error) serve_those_behind();
+  if (error) serve(wakeups);  // those behind
   return error;
 }
 

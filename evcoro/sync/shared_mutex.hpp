@@ -61,7 +61,6 @@ class EVCORO_API SharedMutex {
   bool can_enter(Kind kind) const noexcept;
   void enter(Kind kind, std::uintptr_t caller) noexcept;
   void serve(detail::Wakeups& wakeups) noexcept;
-  void serve_those_behind() noexcept;
   bool try_enter(Kind kind) noexcept;
   std::error_code wait_to_enter(Kind kind, Timeout timeout) noexcept;
   void wait_out(Kind kind) noexcept;

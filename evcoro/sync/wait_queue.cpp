@@ -60,26 +60,27 @@ void Wakeups::send() noexcept {
 
 // OsThreadParker is where an OS thread sleeps.
 struct OsThreadParker {
-  std::mutex mutex;  // guards what follows
+  std::mutex mutex;  // guards what follows, and whether a sleeper of its is woken
   std::condition_variable condition;
-  bool is_woken = false;
-  bool is_idle = false;  // as DeadlockWatch knows
+  const Sleeper* idle = nullptr;  // who is, as DeadlockWatch knows
 
   // become_idle() may tell the sink of reports, and so holds no lock then.
-  void become_idle() noexcept {
+  void become_idle(const Sleeper& sleeper) noexcept {
     DeadlockWatch& watch = DeadlockWatch::of_process();
     if (!watch.is_on()) return;
     {
       const std::lock_guard lock{mutex};
-      if (is_woken) return;
-      is_idle = true;
+      if (sleeper.is_woken()) return;
+      idle = &sleeper;
     }
     watch.add_idle();
   }
 
   // With the lock held.
-  void end_idleness() noexcept {
-    if (std::exchange(is_idle, false)) DeadlockWatch::of_process().remove_idle();
+  void end_idleness(const Sleeper& sleeper) noexcept {
+    if (idle != &sleeper) return;
+    idle = nullptr;
+    DeadlockWatch::of_process().remove_idle();
   }
 };
 
@@ -95,22 +96,21 @@ Sleeper::Sleeper(const char* what, const std::atomic<std::uintptr_t>* holder,
 
 Wake Sleeper::sleep_in_os_thread(TimePoint deadline) noexcept {
   OsThreadParker& parker = this->parker();
-  if (deadline == never) parker.become_idle();
+  if (deadline == never) parker.become_idle(*this);
   std::unique_lock lock{parker.mutex};
-  const auto is_woken = [&] { return parker.is_woken; };
+  const auto is_awake = [&] { return is_woken(); };
   if (deadline == never) {
-    parker.condition.wait(lock, is_woken);
-  } else if (!parker.condition.wait_until(lock, deadline, is_woken)) {
+    parker.condition.wait(lock, is_awake);
+  } else if (!parker.condition.wait_until(lock, deadline, is_awake)) {
     return Wake::timed_out;
   }
-  parker.is_woken = false;
   return Wake::ready;
 }
 
 void Sleeper::wake_os_thread() noexcept {
   const std::lock_guard lock{parker().mutex};
-  parker().is_woken = true;
-  parker().end_idleness();
+  remote_.is_delivered = true;
+  parker().end_idleness(*this);
   parker().condition.notify_one();  // under the lock: then its thread can't be gone
 }
 
@@ -147,10 +147,14 @@ std::error_code WaitQueue::wait(std::unique_lock<SpinLock>& lock, LoneWaiter& wa
                                 Timeout timeout, Place place) noexcept {
   std::error_code error = waiter.admit();
   if (!timeout.may_wait()) error = to_error(Wake::timed_out);
-  if (!error) place == Place::first ? enqueue_first(waiter) : enqueue(waiter);
-  lock.release()->unlock();
   if (error) return error;
-  return to_error(await(waiter, timeout.deadline()));
+  place == Place::first ? enqueue_first(waiter) : enqueue(waiter);
+  lock.unlock();
+  const Wake how = await_grant(waiter, timeout.deadline());
+  if (how == Wake::ready) return lock.release(), no_error;
+  lock.lock();
+  waiter.unlink();
+  return to_error(how);
 }
 
 Wake WaitQueue::await(LoneWaiter& waiter, TimePoint deadline) noexcept {

@@ -30,7 +30,7 @@ inline std::error_code Sleeper::admit() const noexcept {
 
 inline corothread::Wake Sleeper::sleep(TimePoint deadline) noexcept {
   if (remote_.task == nullptr) return sleep_in_os_thread(deadline);
-  if (remote_.is_delivered) return corothread::Wake::ready;  // while something else was waited for
+  if (is_woken()) return corothread::Wake::ready;  // while something else was waited for
   auto& thread = static_cast<ThreadTask&>(*remote_.task);
   thread.sleeper = this;
   const auto how =
@@ -39,19 +39,25 @@ inline corothread::Wake Sleeper::sleep(TimePoint deadline) noexcept {
   return how;
 }
 
-// await() is for a sleeper that is in one list, by node, whose lock is lock and not held: it
-// returns ready if it was granted what it waits for. Otherwise it has left the list. Who has been
-// granted it doesn't touch the lock: that may be gone.
-inline corothread::Wake await(Sleeper& sleeper, WaitNode& node, SpinLock& lock,
-                              TimePoint deadline) noexcept {
+// await_grant() is for a sleeper that is in one list, whose lock is not held. Ready: it was granted
+// what it waits for, and the lock may be gone. Otherwise it has given up, and is to leave the list.
+inline corothread::Wake await_grant(Sleeper& sleeper, TimePoint deadline) noexcept {
   using corothread::Wake;
-  const Wake how = sleeper.sleep(deadline);
+  Wake how = sleeper.sleep(deadline);
+  while (how == Wake::ready && !sleeper.is_woken()) how = sleeper.sleep(deadline);
   if (how == Wake::ready) [[likely]]
     return how;
-  if (!sleeper.give_up()) {
-    sleeper.await_wake();
-    return Wake::ready;
-  }
+  if (sleeper.give_up()) return how;
+  sleeper.await_wake();
+  return Wake::ready;
+}
+
+// await() leaves the list itself, if need be: node is the sleeper's place, lock that of the list.
+inline corothread::Wake await(Sleeper& sleeper, WaitNode& node, SpinLock& lock,
+                              TimePoint deadline) noexcept {
+  const corothread::Wake how = await_grant(sleeper, deadline);
+  if (how == corothread::Wake::ready) [[likely]]
+    return how;
   const std::lock_guard held{lock};
   node.unlink();
   return how;

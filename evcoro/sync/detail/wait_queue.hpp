@@ -103,7 +103,8 @@ class EVCORO_API Sleeper {
   bool may_sleep() const noexcept;
   std::error_code admit() const noexcept;
 
-  // sleep() waits until wake(), deadline or cancellation; ready means that wake() was called.
+  // sleep() waits until wake(), deadline or cancellation. Ready means that wake() was called, or
+  // that the thread was made ready for another reason.
   corothread::Wake sleep(TimePoint deadline) noexcept;
 
   // claim() gives the right to call wake() to one caller; false if somebody has it, or the sleeper
@@ -131,6 +132,9 @@ class EVCORO_API Sleeper {
   // await_wake() is for a sleep() that ended otherwise, if give_up() is false: the wake-up is about
   // to come, or has.
   void await_wake() noexcept;
+
+  // is_woken() is for the sleeper itself: that wake() has reached it.
+  bool is_woken() const noexcept { return remote_.is_delivered; }
 
   // thread() is nullptr of an OS thread.
   corothread::Task* thread() const noexcept { return remote_.task; }
@@ -177,14 +181,19 @@ class WaitList {
  public:
   bool empty() const noexcept { return nodes_.empty(); }
   WaitNode& first() noexcept { return nodes_.front(); }
+
+  // first_waiting() leaves out those who have given up; nullptr if there is nobody else.
+  WaitNode* first_waiting() const noexcept {
+    return nodes_.find([](WaitNode& node) { return !node.sleeper.has_given_up(); });
+  }
   void enqueue(WaitNode& node) noexcept { nodes_.push_back(node); }
   void enqueue_first(WaitNode& node) noexcept { nodes_.push_front(node); }
 
-  // claim() takes node out of the list; false if somebody else wakes it, or if it has given up,
-  // and is about to leave. wake() is to follow.
+  // claim() takes node out of the list. It is false, and node stays until it leaves, if its sleeper
+  // has given up, or is woken for another list's. wake() is to follow.
   static bool claim(WaitNode& node) noexcept {
     const bool is_ours = node.sleeper.claim();
-    if (is_ours || !node.sleeper.has_given_up()) node.unlink();
+    if (is_ours) node.unlink();
     return is_ours;
   }
 
@@ -237,7 +246,8 @@ class LoneWaiter : public Sleeper, public WaitNode {
 
 // require_nobody() is for the destructor of what has list, whose lock is lock. It waits for those
 // who have given up, and are about to leave. If somebody waits it ends the process; but not if he
-// never runs again: when the process ends, or of a thread of the parent's, in a child process.
+// never runs again: when the process ends, or a coroutine thread of the parent's, in a child
+// process.
 EVCORO_API void require_nobody(WaitList& list, SpinLock& lock) noexcept;
 
 // WaitQueue is a list with its lock.
@@ -252,7 +262,8 @@ class EVCORO_API WaitQueue : public WaitList {
   SpinLock& lock() const noexcept { return lock_; }
 
   // wait() is called with the lock held, releases it, and waits for waiter's grant, as last or
-  // first of all.
+  // first of all. If it fails the lock is held again, and has been since waiter left the queue: so
+  // that those behind can be served. If not it isn't, and may be gone.
   enum class Place : bool { last, first };
   std::error_code wait(std::unique_lock<SpinLock>& lock, LoneWaiter& waiter, Timeout timeout,
                        Place place = Place::last) noexcept;

@@ -1,11 +1,13 @@
 // ConditionVariable, in one loop.
 #include <evcoro/sync/condition_variable.hpp>
 
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <shared_mutex>
 #include <vector>
 
+#include <evcoro/sync/event.hpp>
 #include <evcoro/sync/mutex.hpp>
 #include <evcoro/sync/recursive_mutex.hpp>
 #include <evcoro/sync/shared_mutex.hpp>
@@ -261,5 +263,47 @@ TEST_CASE_METHOD(support::LoopFixture, "a condition variable works with whatever
     std::shared_lock reader{shared};
     exchange(reader, shared);
     REQUIRE(!shared.try_lock());
+  });
+}
+
+namespace {
+
+// Gate is a lock whose unlock() waits.
+struct Gate {
+  void lock() noexcept {}
+  void unlock() {
+    is_unlocking.set();
+    CHECK(!opens.wait());
+    has_passed = true;
+  }
+  Event is_unlocking;
+  Event opens;
+  std::atomic<bool> has_passed{false};
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(ConditionFixture, "a notification while the lock is being given back is kept") {
+  in_thread([&] {
+    Gate gate;
+    const auto wait = [&] { return changed.wait(gate); };
+    Thread waiter = loop->spawn(wait).value();
+    REQUIRE(!gate.is_unlocking.wait());
+    changed.notify_one();
+    REQUIRE(!this_thread::yield());
+    REQUIRE(!gate.has_passed);
+    gate.opens.set();
+    REQUIRE(!waiter.join().value());
+
+    Gate other;
+    std::error_code error;
+    support::OsThread os_thread{[&] { error = changed.wait(other); }};
+    REQUIRE(!other.is_unlocking.wait());
+    REQUIRE(
+        support::eventually([&] { return support::running_on_valgrind() || os_thread.sleeps(); }));
+    changed.notify_one();
+    other.opens.set();
+    os_thread.join();
+    REQUIRE(!error);
   });
 }

@@ -8,6 +8,7 @@
 #include <new>
 #include <shared_mutex>
 #include <thread>
+#include <vector>
 
 #include <evcoro/sync/barrier.hpp>
 #include <evcoro/sync/channel.hpp>
@@ -242,5 +243,34 @@ TEST_CASE_METHOD(support::LoopFixture,
     sender.request_stop();  // before the loop has heard of it
     REQUIRE(!sender.join().value());
     REQUIRE(received == 7);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "a Once may go when one of those who wait has gone on") {
+  in_thread([&] {
+    alignas(Once) std::byte place[sizeof(Once)];
+    auto* const once = new (place) Once;
+    int calls = 0;
+    Event begun;
+    Event ends;
+    OsThread first{[&] {
+      (void)once->call([&] {
+        ++calls;
+        begun.set();
+        (void)ends.wait();
+      });
+      once->~Once();
+      std::memset(place, 0xff, sizeof place);
+    }};
+    REQUIRE(!begun.wait(long_time));
+    std::vector<Thread<std::error_code>> others;
+    for (int i = 0; i < 2; ++i) {
+      others.push_back(loop->spawn([&] { return once->call([&] { ++calls; }); }).value());
+      REQUIRE(support::until_parked(others.back()));
+    }
+    ends.set();
+    first.join();  // it is gone before those of this loop run
+    for (auto& each : others) REQUIRE(!each.join().value());
+    REQUIRE(calls == 1);
   });
 }

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include <evcoro/sync/barrier.hpp>
+#include <evcoro/sync/channel.hpp>
 #include <evcoro/sync/condition_variable.hpp>
 #include <evcoro/sync/event.hpp>
 #include <evcoro/sync/latch.hpp>
 #include <evcoro/sync/mutex.hpp>
 #include <evcoro/sync/once.hpp>
 #include <evcoro/sync/recursive_mutex.hpp>
+#include <evcoro/sync/select.hpp>
 #include <evcoro/sync/semaphore.hpp>
 #include <evcoro/sync/shared_mutex.hpp>
 #include <evcoro/sync/wait_group.hpp>
@@ -317,6 +319,19 @@ TEST_CASE("to destroy what somebody waits for is a misuse") {
                                                 (void)it.wait(mutex);
                                               }),
       contains(waited_for + "condition variable"));
+}
+
+TEST_CASE("to destroy a case of a select is a misuse, though another has happened") {
+  const std::string report = report_of([](Loop& loop) {
+    Channel<int> channel;
+    auto event = std::make_unique<Event>();
+    loop.spawn([&] { (void)select(on_receive(channel), on_event(*event)); }).value().detach();
+    (void)this_thread::yield();
+    if (channel.try_send(1)) return;
+    event->set();
+    event.reset();
+  });
+  CHECK_THAT(report, contains("what is waited for was destroyed"));
 }
 
 TEST_CASE("to count too far is a misuse") {
