@@ -116,7 +116,8 @@ EVCORO_API void* EVLOOP_local(EVLOOP* loop, const void* key) EVCORO_NOEXCEPT;
 // EVLOOP_free() cancels the threads that are left, lets them run to their end without further I/O,
 // and frees the loop. Threads that then don't end are named in a report, and the process is
 // terminated: call EVLOOP_shutdown() before. EDEADLK in the loop's threads, posts, factories, and
-// callbacks of its own base (but those of an application's base may).
+// callbacks of its own base (but those of an application's base may). EBUSY if C++
+// code has made it.
 EVCORO_API int EVLOOP_free(EVLOOP* loop) EVCORO_NOEXCEPT;
 
 // EVCANCEL_REASON says why a thread is cancelled.
@@ -236,7 +237,8 @@ EVCORO_API int EVTHREAD_set_local(const void* key, void* value,
                                   void (*destroy)(void* value)) EVCORO_NOEXCEPT;
 EVCORO_API void* EVTHREAD_local(const void* key) EVCORO_NOEXCEPT;
 
-// EVTHREAD_loop() is NULL in a thread of a loop that C++ code has made.
+// EVTHREAD_loop() is the loop of a thread that has not ended. It is one, too, if C++ code has made
+// it: then that frees it, and EVLOOP_free() is EBUSY.
 EVCORO_API EVLOOP* EVTHREAD_loop(EVTHREAD* thread) EVCORO_NOEXCEPT;
 EVCORO_API uint64_t EVTHREAD_id(EVTHREAD* thread) EVCORO_NOEXCEPT;
 EVCORO_API const char* EVTHREAD_name(EVTHREAD* thread) EVCORO_NOEXCEPT;

@@ -87,6 +87,12 @@ const char* EVERROR_text(int error) noexcept {
       return "the message is too long; or what was to be read is longer than the reader's limit; "
              "or "
              "more descriptors arrived than there was room for, and all were closed";
+    case EPIPE:
+      return "Broken pipe; or the channel or broadcast has been closed";
+    case ENOBUFS:
+      return "No buffer space available; or the subscription has been disconnected, since it had "
+             "no "
+             "room once: give it more capacity, or another EVSLOW";
     case ENOPROTOOPT:
       return "a socket of this kind doesn't have this option; of TCP's, only TCP sockets do";
     default:
@@ -94,14 +100,22 @@ const char* EVERROR_text(int error) noexcept {
   }
 }
 
-tagEVLOOP::tagEVLOOP(evcoro::stacks::StackPool& pool, event_base* base) : loop(pool, base) {
+tagEVLOOP::tagEVLOOP(evcoro::stacks::StackPool& pool, event_base* base)
+    : own(std::make_unique<Loop>(pool, base)), loop(*own) {
   loop.core().c_face = this;
 }
 
-// Threads that were never started hold stacks.
+tagEVLOOP::tagEVLOOP(Loop& its_loop) noexcept : loop(its_loop) { loop.core().c_face = this; }
+
+// Threads that were never started hold stacks. A loop of C++ code has ended its threads already.
 tagEVLOOP::~tagEVLOOP() {
-  if (!loop.core().is_foreign()) loop.core().end_threads();
+  if (own != nullptr && !loop.core().is_foreign()) loop.core().end_threads();
   while (!not_started.empty()) evcoro::corothread::Scheduler::free_ended(not_started.pop_front());
+}
+
+EVLOOP* evcoro::capi::c_face_of(Loop& loop) {
+  if (loop.core().c_face == nullptr) loop.owned().add(*new EVLOOP(loop));
+  return loop.core().c_face;
 }
 
 namespace {
@@ -189,6 +203,7 @@ int EVLOOP_shutdown(EVLOOP* loop, struct timeval timeout) noexcept try {
 
 int EVLOOP_free(EVLOOP* loop) noexcept {
   if (loop == nullptr) return fail(EINVAL);
+  if (loop->own == nullptr) return fail(EBUSY);
   if (!loop->loop.core().can_be_destroyed()) return fail(EDEADLK);
   delete loop;
   return 0;

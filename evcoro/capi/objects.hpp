@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <system_error>
 #include <utility>
 
 #include <evcoro/evthread.h>
 #include <evcoro/net/limits.h>
+#include <evcoro/detail/owned.hpp>
 #include <evcoro/io/stream.hpp>
 #include <evcoro/loop.hpp>
 #include <evcoro/net/address.hpp>
@@ -76,11 +78,17 @@ class CTask;
 
 }  // namespace evcoro::capi
 
-struct tagEVLOOP {
+struct tagEVLOOP final : evcoro::detail::Owned {
+  // A loop that EVLOOP_free() frees, and one that C++ code has made, as of a LoopGroup, which owns
+  // this.
   tagEVLOOP(evcoro::stacks::StackPool& pool, event_base* base);
-  ~tagEVLOOP();
+  explicit tagEVLOOP(evcoro::Loop& its_loop) noexcept;
+  ~tagEVLOOP() override;
+  tagEVLOOP(const tagEVLOOP&) = delete;
+  tagEVLOOP& operator=(const tagEVLOOP&) = delete;
 
-  evcoro::Loop loop;
+  const std::unique_ptr<evcoro::Loop> own;
+  evcoro::Loop& loop;
   evcoro::stacks::IntrusiveList<evcoro::capi::CTask> not_started;
 };
 
@@ -124,6 +132,10 @@ struct tagEVTHREAD {
 };
 
 namespace evcoro::capi {
+
+// c_face_of() is what a loop is in C. One that C++ code has made gets one at the first call, which
+// goes with it. In the OS thread of the loop; throws std::bad_alloc.
+EVLOOP* c_face_of(Loop& loop);
 
 // give_to() makes thread the owner of an object, which it returns: nullptr, with ENOMEM, if there
 // was no memory for it.

@@ -214,9 +214,12 @@ int EVTHREAD_set_urgent(EVTHREAD* thread, int urgent) noexcept {
 
 // --- questions ---
 
-EVLOOP* EVTHREAD_loop(EVTHREAD* thread) noexcept {
+EVLOOP* EVTHREAD_loop(EVTHREAD* thread) noexcept try {
   if (thread == nullptr) return refuse(EINVAL);
-  return thread->task.has_ended() ? nullptr : thread->task.core().c_face;
+  return thread->task.has_ended() ? nullptr : c_face_of(thread->task.core().loop());
+} catch (...) {
+  fail_as_caught();
+  return nullptr;
 }
 
 uint64_t EVTHREAD_id(EVTHREAD* thread) noexcept {

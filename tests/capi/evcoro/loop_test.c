@@ -317,7 +317,7 @@ TEST_CASE_C(errors_explained, "EVERROR_text explains what errno means here") {
   REQUIRE_C(strstr(EVERROR_text(EEXIST), "event_base") != NULL);
   REQUIRE_C(strcmp(EVERROR_text(ECONNREFUSED), "Connection refused") == 0);
   REQUIRE_C(strcmp(EVERROR_text(-5), "unknown error") == 0);
-  static const int ours[] = {EXDEV, EBUSY, ENXIO, ECANCELED, ECHILD, EDEADLK};
+  static const int ours[] = {EXDEV, EBUSY, ENXIO, ECANCELED, ECHILD, EDEADLK, EPIPE, ENOBUFS};
   for (size_t i = 0; i < sizeof ours / sizeof *ours; ++i) {
     REQUIRE_C(strcmp(EVERROR_text(ours[i]), strerrordesc_np(ours[i])) != 0);
   }

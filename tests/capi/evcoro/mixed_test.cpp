@@ -31,7 +31,14 @@ TEST_CASE_METHOD(support::LoopFixture, "a thread that C++ code made can use the 
     EVTHREAD* const self = EVTHREAD_current();
     REQUIRE(self != nullptr);
     REQUIRE(EVTHREAD_current() == self);
-    REQUIRE(EVTHREAD_loop(self) == nullptr);
+    EVLOOP* const its_loop = EVTHREAD_loop(self);
+    REQUIRE(its_loop != nullptr);
+    REQUIRE(EVTHREAD_loop(self) == its_loop);
+    REQUIRE(EVLOOP_base(its_loop) == Loop::current()->base());
+    REQUIRE(EVTHREAD_init(
+                its_loop, [](EVTHREAD*, EVSOCKET*, void*) {}, nullptr) != nullptr);
+    REQUIRE(EVLOOP_free(its_loop) == -1);
+    REQUIRE(errno == EBUSY);
     REQUIRE(EVTHREAD_delay(self, timeval{0, 1000}) == 0);
     REQUIRE(EVTHREAD_wake(self) == 0);
     REQUIRE(EVTHREAD_park(EVTIMEOUT_NOW) == 0);
