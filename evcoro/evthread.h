@@ -15,9 +15,9 @@
 //   EVLOOP_run(loop);
 //
 // A loop and all that belongs to it is used from the OS thread that drives it; only EVLOOP_break(),
-// EVLOOP_post() and what knows no loop (addresses, EVERROR_text()) may be called from any. Calls
-// that block ("thread" functions and those of sockets) are made in a coroutine thread, and block
-// nobody else.
+// EVLOOP_post() and what knows no loop (addresses, EVERROR_text()) may be called from any. For what
+// crosses loops and OS threads there are loop_group.h and sync/. Calls that block ("thread"
+// functions and those of sockets) are made in a coroutine thread, and block nobody else.
 //
 // What fails returns -1 (a pointer: NULL) and sets errno, which is per coroutine thread:
 // EINVAL for NULL; ETIMEDOUT at a timeout, after which the object is as usable as before; ECANCELED
@@ -116,8 +116,8 @@ EVCORO_API void* EVLOOP_local(EVLOOP* loop, const void* key) EVCORO_NOEXCEPT;
 // EVLOOP_free() cancels the threads that are left, lets them run to their end without further I/O,
 // and frees the loop. Threads that then don't end are named in a report, and the process is
 // terminated: call EVLOOP_shutdown() before. EDEADLK in the loop's threads, posts, factories, and
-// callbacks of its own base (but those of an application's base may). EBUSY if C++
-// code has made it.
+// callbacks of its own base (but those of an application's base may). EBUSY if it is of an
+// EVLOOPGROUP, or C++ code has made it.
 EVCORO_API int EVLOOP_free(EVLOOP* loop) EVCORO_NOEXCEPT;
 
 // EVCANCEL_REASON says why a thread is cancelled.
@@ -167,7 +167,9 @@ typedef struct tagEVTHREAD_OPTIONS {
   const char* file;  // where it is made, for people: not copied, it must outlive the thread
   int line;
   int urgent;  // not 0: it goes before others, which still get their turn
-  uintptr_t reserved[4];
+  // For threads of an EVLOOPGROUP: with the user_ctx of one that is never started; may be NULL.
+  void (*discard)(void* user_ctx);
+  uintptr_t reserved[3];
 } EVTHREAD_OPTIONS;
 
 EVCORO_API EVTHREAD* EVTHREAD_init_ex(EVLOOP* loop, EVTHREAD_PROC proc, void* user_ctx,
@@ -238,7 +240,7 @@ EVCORO_API int EVTHREAD_set_local(const void* key, void* value,
 EVCORO_API void* EVTHREAD_local(const void* key) EVCORO_NOEXCEPT;
 
 // EVTHREAD_loop() is the loop of a thread that has not ended. It is one, too, if C++ code has made
-// it: then that frees it, and EVLOOP_free() is EBUSY.
+// it, or if it is of an EVLOOPGROUP: then whoever made it frees it, and EVLOOP_free() is EBUSY.
 EVCORO_API EVLOOP* EVTHREAD_loop(EVTHREAD* thread) EVCORO_NOEXCEPT;
 EVCORO_API uint64_t EVTHREAD_id(EVTHREAD* thread) EVCORO_NOEXCEPT;
 EVCORO_API const char* EVTHREAD_name(EVTHREAD* thread) EVCORO_NOEXCEPT;

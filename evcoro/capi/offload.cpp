@@ -1,8 +1,8 @@
 #include <evcoro/offload.h>
 
 #include <exception>
-#include <memory>
 
+#include <evcoro/capi/context.hpp>
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/offload.hpp>
 
@@ -17,16 +17,7 @@ struct tagEVWORKERS {
 
 namespace {
 
-struct Discard {
-  void (*function)(void* ctx);
-  void operator()(void* ctx) const noexcept {
-    if (function != nullptr) function(ctx);
-  }
-};
-
-// Context belongs to the job until its caller has it back.
-using Context = std::unique_ptr<void, Discard>;
-
+// The context belongs to the job until its caller has it back.
 struct Outcome {
   int result;
   Context context;
