@@ -76,6 +76,13 @@ class CFixture {
                   .value();
   }
 
+  // beside() starts a thread beside the operation that runs function, at once, until it first
+  // waits.
+  template <class Function>
+  void beside(Function function) {
+    helper_ = evcoro::Loop::current()->spawn({.at_once = true}, std::move(function)).value();
+  }
+
   // start() starts a joinable thread that waits count times.
   EVTHREAD* start_pauses(const int& count) {
     const auto pause = [](EVTHREAD* self, EVSOCKET*, void* times) {
