@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <corothread/cthread_c.hpp>
+#include <evcoro/capi/acceptor.hpp>
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 
@@ -21,15 +22,6 @@ using evcoro::WhenFull;
 
 namespace {
 
-// Callbacks are the application's functions, kept while a connection may need them.
-struct Callbacks {
-  EVTHREAD_FACTORY plain_factory = nullptr;  // one of the two
-  EVTHREAD_FACTORY_EX factory = nullptr;
-  void* factory_ctx = nullptr;
-  void (*discard)(void* ctx, void* factory_ctx) = nullptr;
-  void (*refuse)(EVREFUSAL* refusal, void* factory_ctx) = nullptr;
-};
-
 // The socket of a connection; it has its place in the connection.
 struct ConnectionSocket final : EVSOCKET {
   ConnectionSocket() noexcept : EVSOCKET(Socket{}) {}
@@ -42,18 +34,19 @@ struct ConnectionSocket final : EVSOCKET {
 // Connection is what the factory says of a new connection, and then what its thread runs. One
 // allocation holds all of it: idle connections are many.
 struct Connection {
-  explicit Connection(const Callbacks& its_callbacks)
-      : handler([this](Socket& accepted) { run(accepted); }), callbacks(its_callbacks) {}
+  explicit Connection(std::shared_ptr<const Callbacks> its_callbacks)
+      : handler([this](Socket& accepted) { run(accepted); }), callbacks(std::move(its_callbacks)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() {
-    if (is_decided && callbacks.discard != nullptr) callbacks.discard(ctx, callbacks.factory_ctx);
+    if (is_decided && callbacks->discard != nullptr)
+      callbacks->discard(ctx, callbacks->factory_ctx);
   }
 
   int ask(int fd) {
-    const int verdict = callbacks.plain_factory != nullptr
-                            ? callbacks.plain_factory(fd, &proc, &ctx)
-                            : callbacks.factory(fd, &proc, &ctx, callbacks.factory_ctx);
+    const int verdict = callbacks->plain_factory != nullptr
+                            ? callbacks->plain_factory(fd, &proc, &ctx)
+                            : callbacks->factory(fd, &proc, &ctx, callbacks->factory_ctx);
     is_decided = verdict == 0;
     return is_decided && proc != nullptr ? 0 : -1;
   }
@@ -68,19 +61,58 @@ struct Connection {
   }
 
   const evcoro::ConnectionHandler handler;
-  const Callbacks& callbacks;  // the acceptor's, which a connection keeps alive
+  const std::shared_ptr<const Callbacks> callbacks;  // the acceptor may go before it, in a group
   EVTHREAD_PROC proc = nullptr;
   void* ctx = nullptr;
   bool is_decided = false;
   ConnectionSocket socket;
 };
 
-int ask_factory(const Callbacks& callbacks, Accepted& accepted) {
+int ask_factory(const std::shared_ptr<const Callbacks>& callbacks, Accepted& accepted) {
   const auto connection = std::make_shared<Connection>(callbacks);
   if (connection->ask(accepted.native_handle()) != 0) return -1;
   accepted.run(std::shared_ptr<const evcoro::ConnectionHandler>(connection, &connection->handler));
   return 0;
 }
+
+}  // namespace
+
+namespace evcoro::capi {
+
+ConnectionFactory to_factory(std::shared_ptr<const Callbacks> callbacks) {
+  return
+      [shared = std::move(callbacks)](Accepted& accepted) { return ask_factory(shared, accepted); };
+}
+
+void to_options(const EVTCPACCEPTOR_OPTIONS& from,
+                const std::shared_ptr<const Callbacks>& callbacks, const char* where,
+                AcceptorOptions& to) {
+  if (from.backlog > 0) to.backlog = from.backlog;
+  if (from.read_buffer_size > 0) to.receive_buffer = from.read_buffer_size;
+  if (from.write_buffer_size > 0) to.send_buffer = from.write_buffer_size;
+  to.when_full = from.when_full == EVWHEN_FULL_REJECT ? WhenFull::reject : WhenFull::pause;
+  if (from.name != nullptr) to.name = from.name;
+  if (from.limits != nullptr) to_options(*from.limits, to);
+  to.where = {from.file != nullptr ? from.file : where, static_cast<std::uint32_t>(from.line)};
+  if (callbacks->refuse != nullptr) {
+    to.refuse = [callbacks](Refusal& refusal) {
+      callbacks->refuse(reinterpret_cast<EVREFUSAL*>(&refusal), callbacks->factory_ctx);
+    };
+  }
+}
+
+void store(const TcpAcceptor::Counters& from, EVTCPACCEPTOR_COUNTERS& to) noexcept {
+  to = {};
+  to.accepted = from.accepted;
+  to.refused = from.refused;
+  to.waiting = from.waiting;
+  to.active = from.active;
+  to.peak = from.peak;
+}
+
+}  // namespace evcoro::capi
+
+namespace {
 
 // False, with errno, unless descriptor listens: then it stays the caller's.
 bool listens(int descriptor) noexcept {
@@ -99,27 +131,9 @@ struct Listener {
   int descriptor;
 };
 
-void to_core(const EVTCPACCEPTOR_OPTIONS& from, const std::shared_ptr<const Callbacks>& callbacks,
-             TcpAcceptor::Options& to) {
-  if (from.backlog > 0) to.backlog = from.backlog;
-  if (from.read_buffer_size > 0) to.receive_buffer = from.read_buffer_size;
-  if (from.write_buffer_size > 0) to.send_buffer = from.write_buffer_size;
-  to.when_full = from.when_full == EVWHEN_FULL_REJECT ? WhenFull::reject : WhenFull::pause;
-  if (from.name != nullptr) to.name = from.name;
-  if (from.limits != nullptr) to_options(*from.limits, to);
-  to.where = {from.file != nullptr ? from.file : "EVTCPACCEPTOR_init",
-              static_cast<std::uint32_t>(from.line)};
-  if (callbacks->refuse != nullptr) {
-    to.refuse = [callbacks](Refusal& refusal) {
-      callbacks->refuse(reinterpret_cast<EVREFUSAL*>(&refusal), callbacks->factory_ctx);
-    };
-  }
-}
-
-EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
+EVTCPACCEPTOR* open(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
                     const Callbacks& callbacks) noexcept try {
-  const bool has_factory = callbacks.plain_factory != nullptr || callbacks.factory != nullptr;
-  if (loop == nullptr || !has_factory) return refuse(EINVAL);
+  if (loop == nullptr || !callbacks.has_factory()) return refuse(EINVAL);
   if (loop->loop.core().is_foreign()) return refuse(Errc::parents_loop);
   if (options.address == nullptr && !listens(options.listener_fd)) return nullptr;
   TcpAcceptor::Options core;
@@ -129,8 +143,8 @@ EVTCPACCEPTOR* make(EVLOOP* loop, const EVTCPACCEPTOR_OPTIONS& options,
   }
   Listener listener{options.address == nullptr ? options.listener_fd : -1};  // ours from here on
   const auto shared = std::make_shared<const Callbacks>(callbacks);
-  to_core(options, shared, core);
-  const auto factory = [shared](Accepted& accepted) { return ask_factory(*shared, accepted); };
+  to_options(options, shared, "EVTCPACCEPTOR_init", core);
+  const auto factory = to_factory(shared);
   if (options.address != nullptr) {
     return new EVTCPACCEPTOR{
         TcpAcceptor{loop->loop, to_address(*options.address), factory, std::move(core)}};
@@ -155,7 +169,7 @@ EVTCPACCEPTOR* listen_on(EVLOOP* loop, const SOCKADDR* address, int backlog,
   if (address == nullptr) return refuse(EINVAL);
   options.address = address;
   options.backlog = backlog;
-  return make(loop, options, callbacks);
+  return open(loop, options, callbacks);
 }
 
 }  // namespace
@@ -178,7 +192,7 @@ EVTCPACCEPTOR* EVTCPACCEPTOR_init(EVLOOP* loop, int listener_fd, EVTHREAD_FACTOR
                                   int read_buffer_size, int write_buffer_size) noexcept {
   EVTCPACCEPTOR_OPTIONS options = with_sizes(read_buffer_size, write_buffer_size);
   options.listener_fd = listener_fd;
-  return make(loop, options, {.plain_factory = factory});
+  return open(loop, options, {.plain_factory = factory});
 }
 
 int EVTCPACCEPTOR_OPTIONS_init(EVTCPACCEPTOR_OPTIONS* options) noexcept {
@@ -191,7 +205,7 @@ int EVTCPACCEPTOR_OPTIONS_init(EVTCPACCEPTOR_OPTIONS* options) noexcept {
 EVTCPACCEPTOR* EVTCPACCEPTOR_init_options(EVLOOP* loop,
                                           const EVTCPACCEPTOR_OPTIONS* options) noexcept {
   if (options == nullptr) return refuse(EINVAL);
-  return make(loop, *options,
+  return open(loop, *options,
               {.factory = options->factory,
                .factory_ctx = options->factory_ctx,
                .discard = options->discard,
@@ -211,13 +225,7 @@ int EVREFUSAL_peer_address(EVREFUSAL* refusal, SOCKADDR* address) noexcept {
 
 int EVTCPACCEPTOR_counters(EVTCPACCEPTOR* acceptor, EVTCPACCEPTOR_COUNTERS* counters) noexcept {
   if (acceptor == nullptr || counters == nullptr) return fail(EINVAL);
-  const TcpAcceptor::Counters from = acceptor->acceptor.counters();
-  *counters = {};
-  counters->accepted = from.accepted;
-  counters->refused = from.refused;
-  counters->waiting = from.waiting;
-  counters->active = from.active;
-  counters->peak = from.peak;
+  store(acceptor->acceptor.counters(), *counters);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 
+#include <evcoro/capi/acceptor.hpp>
 #include <evcoro/capi/objects.hpp>
 
 using namespace evcoro::capi;
@@ -46,6 +47,14 @@ void evcoro::capi::to_options(const EVTCPACCEPTOR_LIMITS& from, TcpAcceptor::Opt
   to.bandwidth = {bucket_of(from.receive), bucket_of(from.send)};
   to.receive_rate = to_rate(from.receive_rate, from.receive_burst);
   to.send_rate = to_rate(from.send_rate, from.send_burst);
+}
+
+void evcoro::capi::store(const TcpAcceptor::Counters& from, EVTCPACCEPTOR_REFUSALS& to) noexcept {
+  to = {};
+  to.no_stack = from.refused_no_stack;
+  to.max_connections = from.refused_max_connections;
+  to.rate = from.refused_rate;
+  to.max_per_address = from.refused_max_per_address;
 }
 
 EVTOKENBUCKET* EVTOKENBUCKET_init(double per_second, double burst) noexcept try {
@@ -104,11 +113,6 @@ EVREFUSAL_REASON EVREFUSAL_reason(const EVREFUSAL* refusal) noexcept {
 
 int EVTCPACCEPTOR_refusals(EVTCPACCEPTOR* acceptor, EVTCPACCEPTOR_REFUSALS* refusals) noexcept {
   if (acceptor == nullptr || refusals == nullptr) return fail(EINVAL);
-  const TcpAcceptor::Counters from = acceptor->acceptor.counters();
-  *refusals = {};
-  refusals->no_stack = from.refused_no_stack;
-  refusals->max_connections = from.refused_max_connections;
-  refusals->rate = from.refused_rate;
-  refusals->max_per_address = from.refused_max_per_address;
+  store(acceptor->acceptor.counters(), *refusals);
   return 0;
 }
