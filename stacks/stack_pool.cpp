@@ -12,6 +12,12 @@
 #include <stacks/detail/guard.hpp>
 #include <stacks/report.hpp>
 
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(begin, size) static_cast<void>(begin)
+#endif
+
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
@@ -198,8 +204,13 @@ std::error_code StackPool::free_another() noexcept {
   return set_up_next();
 }
 
+// Whatever is mapped there next, such as an OS thread's variables, must not meet the marks that
+// AddressSanitizer has for the frames of a stack.
 void StackPool::unmap_all() noexcept {
-  for (Stack& stack : stacks_) VALGRIND_STACK_DEREGISTER(stack.valgrind_id_);
+  for (Stack& stack : stacks_) {
+    ASAN_UNPOISON_MEMORY_REGION(stack.limit, static_cast<std::size_t>(stack.end - stack.limit));
+    VALGRIND_STACK_DEREGISTER(stack.valgrind_id_);
+  }
   for (const Region& region : regions_) ::munmap(region.memory, region.slots * slot_size());
 }
 
