@@ -21,13 +21,13 @@ struct tagEVBROADCAST {
 
 namespace {
 
-// What could not be published is the caller's still.
+// publish moves what it is given only if it succeeds: otherwise that is the caller's still.
 template <class Publish>
 int publish_message(EVBROADCAST* broadcast, void* message, Publish&& publish) noexcept {
   if (broadcast == nullptr) return fail(EINVAL);
   CMessage published{message, broadcast->functions};
   try {
-    const evcoro::Result<std::size_t> count = publish(std::move(published));
+    const evcoro::Result<std::size_t> count = publish(published);
     if (count) return static_cast<int>(*count);
     published.release();
     return fail(count.error());
@@ -48,13 +48,13 @@ EVBROADCAST* EVBROADCAST_init(void* (*copy)(void* message),
 int EVBROADCAST_free(EVBROADCAST* broadcast) noexcept { return destroy(broadcast); }
 
 int EVBROADCAST_publish(EVBROADCAST* broadcast, void* message, struct timeval timeout) noexcept {
-  return publish_message(broadcast, message, [&](CMessage&& published) {
+  return publish_message(broadcast, message, [&](CMessage& published) {
     return broadcast->broadcast.publish(std::move(published), to_timeout(timeout));
   });
 }
 
 int EVBROADCAST_trypublish(EVBROADCAST* broadcast, void* message) noexcept {
-  return publish_message(broadcast, message, [&](CMessage&& published) {
+  return publish_message(broadcast, message, [&](CMessage& published) {
     return broadcast->broadcast.try_publish(std::move(published));
   });
 }

@@ -31,15 +31,15 @@ struct tagEVGROUPACCEPTOR {
 namespace {
 
 // False, with errno, unless acceptor can be used here.
-bool is_usable(const EVGROUPACCEPTOR* acceptor, bool has_arguments) noexcept {
+bool may_be_used(const EVGROUPACCEPTOR* acceptor, bool has_arguments) noexcept {
   if (acceptor == nullptr || !has_arguments) return fail(EINVAL), false;
   return !acceptor->group.is_foreign() || (fail(Errc::parents_loop), false);
 }
 
 template <class Counters>
 int store_counters(EVGROUPACCEPTOR* acceptor, Counters* counters) noexcept try {
-  if (!is_usable(acceptor, counters != nullptr)) return -1;
-  store(acceptor->acceptor.counters(), *counters);
+  if (!may_be_used(acceptor, counters != nullptr)) return -1;
+  evcoro::capi::store(acceptor->acceptor.counters(), *counters);
   return 0;
 } catch (...) {
   return fail_as_caught();
@@ -92,11 +92,11 @@ int EVGROUPACCEPTOR_refusals(EVGROUPACCEPTOR* acceptor, EVTCPACCEPTOR_REFUSALS* 
 
 int EVGROUPACCEPTOR_local_address(EVGROUPACCEPTOR* acceptor, SOCKADDR* address) noexcept {
   if (acceptor == nullptr || address == nullptr) return fail(EINVAL);
-  return store(acceptor->acceptor.local_address(), *address);
+  return evcoro::capi::store(acceptor->acceptor.local_address(), *address);
 }
 
 int EVGROUPACCEPTOR_drain(EVGROUPACCEPTOR* acceptor, struct timeval timeout) noexcept try {
-  if (!is_usable(acceptor, true)) return -1;
+  if (!may_be_used(acceptor, true)) return -1;
   return finish(acceptor->acceptor.drain(to_timeout(timeout)));
 } catch (...) {
   return fail_as_caught();

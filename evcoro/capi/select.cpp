@@ -67,7 +67,7 @@ class CCase {
  private:
   using Receive = evcoro::ReceiveCase<Context, StoreItem>;
   using Send = evcoro::SendCase<Context, StoreError>;
-  using Receive_message = evcoro::SubscriptionCase<CMessage, StoreItem>;
+  using Message = evcoro::SubscriptionCase<CMessage, StoreItem>;
   using Flag = evcoro::EventCase<Nothing>;
   using Descriptor = evcoro::DescriptorCase<Nothing>;
   using Expiry = evcoro::TimerCase<StoreExpirations>;
@@ -82,8 +82,7 @@ class CCase {
   }
 
   Context item_;  // to be sent
-  std::variant<std::monostate, Receive, Send, Receive_message, Flag, Descriptor, Expiry, Timed>
-      its_;
+  std::variant<std::monostate, Receive, Send, Message, Flag, Descriptor, Expiry, Timed> its_;
 };
 
 bool CCase::set(EVSELECT_CASE& its_case) noexcept {
@@ -102,7 +101,7 @@ bool CCase::set(EVSELECT_CASE& its_case) noexcept {
       return true;
     case EVSELECT_MESSAGE:
       if (its_case.subscription == nullptr) return false;
-      its_.emplace<Receive_message>(its_case.subscription->subscription, StoreItem{its_case});
+      its_.emplace<Message>(its_case.subscription->subscription, StoreItem{its_case});
       return true;
     case EVSELECT_FLAG:
       if (its_case.flag == nullptr) return false;
@@ -123,12 +122,12 @@ bool CCase::set(EVSELECT_CASE& its_case) noexcept {
 }
 
 // select_among() has room for up to so many cases, and the timeout.
-template <std::size_t most>
+template <std::size_t Most>
 [[gnu::noinline]] int select_among(EVSELECT_CASE* cases, std::size_t count,
                                    Timeout timeout) noexcept {
-  std::array<CCase, most + 1> places;
-  std::array<SelectCase*, most + 1> all;
-  std::array<evcoro::detail::SpinLock*, most + 1> locks;
+  std::array<CCase, Most + 1> places;
+  std::array<SelectCase*, Most + 1> all;
+  std::array<evcoro::detail::SpinLock*, Most + 1> locks;
   for (std::size_t i = 0; i < count; ++i) {
     if (!places[i].set(cases[i])) return fail(EINVAL);
     all[i] = places[i].get();
