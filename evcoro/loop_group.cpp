@@ -25,9 +25,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Shutdown is one LoopGroup::shutdown() that is under way.
+// Shutdown is one LoopGroup::shutdown() that is under way. After the last one nothing is spawned
+// from elsewhere: so that no thread is left that may use the group while its members go.
 struct Shutdown {
-  Shutdown(std::size_t loops, TimePoint its_deadline) : missing(loops), deadline(its_deadline) {}
+  Shutdown(std::size_t loops, TimePoint its_deadline, bool is_the_last) noexcept
+      : missing(loops), deadline(its_deadline), is_last(is_the_last) {}
 
   void add(std::vector<ThreadInfo> threads) {
     const std::lock_guard lock{mutex};
@@ -36,6 +38,7 @@ struct Shutdown {
 
   Latch missing;
   const TimePoint deadline;
+  const bool is_last;
   std::mutex mutex;  // guards left
   std::vector<ThreadInfo> left;
 };
@@ -178,7 +181,7 @@ void GroupMember::drive() noexcept {
     next = carry_out_orders();
   }
   if (next == Next::leave) return;
-  spawner_->close();  // from now on nothing is spawned from elsewhere
+  spawner_->close();
   static_cast<void>(loop_->shutdown(never));
   loop_->core().release();
   its_loop_.reset();
@@ -190,6 +193,7 @@ GroupMember::Next GroupMember::carry_out_orders() {
   const Next next = next_;
   lock.unlock();
   for (const auto& each : shutdowns) {
+    if (each->is_last) spawner_->close();
     each->add(loop_->shutdown(each->deadline));
     each->missing.count_down();
   }
@@ -330,7 +334,7 @@ std::vector<ThreadInfo> LoopGroup::shut_down_others(GroupMember* here, Timeout t
   for (const auto& each : members_) {
     if (each.get() != here && each->has_os_thread()) others.push_back(each.get());
   }
-  const auto shutdown = std::make_shared<detail::Shutdown>(others.size(), deadline);
+  const auto shutdown = std::make_shared<detail::Shutdown>(others.size(), deadline, is_ending_);
   for (GroupMember* const each : others) each->begin_shutdown(shutdown);
   if (here != nullptr) shutdown->add(here->loop().shutdown(deadline));
   const detail::Shielded shielded;
