@@ -1,8 +1,8 @@
 // The tests' main(): the framework's, and two options beside, which come last:
 //
-//   test_evcoro --each-forked FILE      runs every test case of a source file in a process of its
-//                                       own, as ctest does, but forked: what starting the program
-//                                       costs under a slow tool (Valgrind) is paid once a file
+//   test_evcoro --each-forked FILE...   runs every test case of some source files in a process of
+//                                       its own, as ctest does, but forked: what starting the
+//                                       program costs under a slow tool (Valgrind) is paid once
 //   test_evcoro ... --back-end NAME     lets libevent use its back end of this name: poll or select
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -47,7 +47,8 @@ int run_forked(Catch::Session& session, const std::string& name) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int run_each_forked(Catch::Session& session, std::string_view file) {
+// False if a test case fails, or the file has none.
+bool run_each_forked(Catch::Session& session, std::string_view file) {
   int found = 0;
   int failed = 0;
   for (const auto& each : Catch::getAllTestCasesSorted(session.config())) {
@@ -59,8 +60,8 @@ int run_each_forked(Catch::Session& session, std::string_view file) {
     ++failed;
     std::printf("FAILED with status %d: %s\n", status, test_case.name.c_str());
   }
-  std::printf("%d of %d test cases failed\n", failed, found);
-  return failed != 0 || found == 0 ? 1 : 0;
+  std::printf("%s: %d of %d test cases failed\n", file.data(), failed, found);
+  return failed == 0 && found != 0;
 }
 
 void choose_back_end(const char* name) {
@@ -77,8 +78,10 @@ int main(int argc, char** argv) {
     choose_back_end(argv[argc - 1]);
     argc -= 2;
   }
-  if (argc == 3 && std::string_view{argv[1]} == "--each-forked") {
-    return run_each_forked(session, argv[2]);
+  if (argc >= 3 && std::string_view{argv[1]} == "--each-forked") {
+    bool all_right = true;
+    for (int i = 2; i < argc; ++i) all_right = run_each_forked(session, argv[i]) && all_right;
+    return all_right ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   return session.run(argc, argv);
 }
