@@ -77,6 +77,7 @@ class GroupMember {
 
   // current() is that of the calling OS thread, or nullptr.
   static GroupMember* current() noexcept { return current_; }
+  static void leave_to_parent() noexcept { current_ = nullptr; }
 
   LoopGroup& group() const noexcept { return group_; }
   std::size_t index() const noexcept { return index_; }
@@ -253,6 +254,7 @@ LoopGroup::~LoopGroup() {
   if (here != nullptr && here->has_os_thread())
     stacks::misuse("a LoopGroup was destroyed in one of its own OS threads");
   if (is_foreign()) {  // in a child process all is the parent's, and left as it is
+    if (here != nullptr) GroupMember::leave_to_parent();
     for (auto& each : members_) static_cast<void>(each.release());
     return;
   }
@@ -383,7 +385,7 @@ LoopGroup& LoopGroup::shared() {
 
 LoopGroup& LoopGroup::current() {
   GroupMember* const here = GroupMember::current();
-  return here != nullptr ? here->group() : shared();
+  return here != nullptr && !here->group().is_foreign() ? here->group() : shared();
 }
 
 }  // namespace evcoro

@@ -56,13 +56,14 @@ typedef struct tagEVLOOPGROUP_OPTIONS {
 EVCORO_API int EVLOOPGROUP_OPTIONS_init(EVLOOPGROUP_OPTIONS* options) EVCORO_NOEXCEPT;
 
 // EVLOOPGROUP_init() starts the OS threads; options may be NULL. Errors are those of STACKS_init()
-// and EVLOOP_init(), and of starting and pinning OS threads, such as EAGAIN.
+// and EVLOOP_init(), and of starting and pinning OS threads, such as EAGAIN. EBUSY if own is of a
+// group already.
 EVCORO_API EVLOOPGROUP* EVLOOPGROUP_init(const EVLOOPGROUP_OPTIONS* options) EVCORO_NOEXCEPT;
 
 // EVLOOPGROUP_free() cancels all threads of the group's loops (EVCANCEL_SHUTDOWN), waits for their
 // end, and ends the OS threads; own's threads are the application's. EVREMOTETHREADs may outlive
-// it, the EVLOOPs of its loops don't. EDEADLK in one of its own OS threads. In a callback of
-// another loop it is a misuse, which terminates.
+// it, the EVLOOPs of its loops don't; joinable EVTHREADs of these are to be joined before. EDEADLK
+// in one of its own OS threads. In a callback of another loop it is a misuse, which terminates.
 EVCORO_API int EVLOOPGROUP_free(EVLOOPGROUP* group) EVCORO_NOEXCEPT;
 
 // EVLOOPGROUP_size() is how many loops it has. 0 and EINVAL for NULL.
@@ -115,7 +116,8 @@ EVCORO_API int EVLOOPGROUP_shutdown(EVLOOPGROUP* group, struct timeval timeout) 
 
 // EVGO() runs proc in a thread on the next loop of the group that the caller's loop belongs to, or
 // else of one of the whole process: a loop per core, with 10,000 stacks of 64 KiB each, that is
-// started at the first call and stops with the process. ENOMEM, and what starting it fails with.
+// started at the first call and stops with the process. What can't be started any more, since its
+// group ends, is dropped. ENOMEM, and what starting the group fails with.
 EVCORO_API int EVGO(EVTHREAD_PROC proc, void* user_ctx) EVCORO_NOEXCEPT;
 
 // A call of EVGO() notes where it is made.
@@ -125,7 +127,9 @@ EVCORO_API int EVGO_at(EVTHREAD_PROC proc, void* user_ctx, const char* file,
 
 // --- EVREMOTETHREAD ---
 
-// A handle of a thread on whatever loop. One OS thread uses it at a time.
+// A handle of a thread on whatever loop. One OS thread uses it at a time; while one of its threads
+// waits in EVREMOTETHREAD_join() or EVREMOTETHREAD_free(), these and EVREMOTETHREAD_detach() are
+// EBUSY. To join or free a thread in that itself is EDEADLK.
 
 // EVREMOTETHREAD_join() waits until the thread has ended, and frees the handle: 0; or 1 if the
 // thread was never started, with errno saying why, such as ECANCELED since the group has ended. If

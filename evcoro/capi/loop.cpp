@@ -111,6 +111,7 @@ tagEVLOOP::tagEVLOOP(Loop& its_loop) noexcept : loop(its_loop) { loop.core().c_f
 tagEVLOOP::~tagEVLOOP() {
   if (own != nullptr && !loop.core().is_foreign()) loop.core().end_threads();
   while (!not_started.empty()) evcoro::corothread::Scheduler::free_ended(not_started.pop_front());
+  loop.core().c_face = nullptr;
 }
 
 EVLOOP* evcoro::capi::c_face_of(Loop& loop) {
@@ -203,7 +204,7 @@ int EVLOOP_shutdown(EVLOOP* loop, struct timeval timeout) noexcept try {
 
 int EVLOOP_free(EVLOOP* loop) noexcept {
   if (loop == nullptr) return fail(EINVAL);
-  if (loop->own == nullptr) return fail(EBUSY);
+  if (loop->own == nullptr || loop->is_of_group) return fail(EBUSY);
   if (!loop->loop.core().can_be_destroyed()) return fail(EDEADLK);
   delete loop;
   return 0;

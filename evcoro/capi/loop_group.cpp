@@ -10,6 +10,8 @@
 #include <evcoro/capi/objects.hpp>
 #include <evcoro/detail/loop_libevent.hpp>
 #include <evcoro/remote_thread.hpp>
+#include <evcoro/thread.hpp>
+#include <stacks/report.hpp>
 
 using namespace evcoro::capi;
 using evcoro::CancelReason;
@@ -22,7 +24,15 @@ using evcoro::stacks::StackPool;
 bool tagEVLOOPGROUP::is_foreign() const noexcept { return group.loop(0).core().is_foreign(); }
 
 struct tagEVREMOTETHREAD {
+  // may_be_used() is false, with errno, while another thread joins, and in the thread itself.
+  bool may_be_used() const noexcept {
+    if (is_being_joined) return fail(EBUSY), false;
+    const bool is_own = thread.id() != 0 && thread.id() == evcoro::this_thread::id();
+    return !is_own || (fail(EDEADLK), false);
+  }
+
   evcoro::RemoteThread<> thread;
+  bool is_being_joined = false;
 };
 
 namespace {
@@ -141,10 +151,12 @@ EVLOOPGROUP* EVLOOPGROUP_init(const EVLOOPGROUP_OPTIONS* options) noexcept try {
     if (EVLOOPGROUP_OPTIONS_init(&defaults) != 0) return nullptr;
     options = &defaults;
   }
-  if (options->own != nullptr && options->own->loop.core().is_foreign()) {
-    return refuse(Errc::parents_loop);
+  EVLOOP* const own = options->own;
+  if (own != nullptr) {
+    if (own->loop.core().is_foreign()) return refuse(Errc::parents_loop);
+    if (own->own == nullptr || own->is_of_group) return refuse(EBUSY);
   }
-  auto made = std::make_unique<EVLOOPGROUP>(to_group_options(*options));
+  auto made = std::make_unique<EVLOOPGROUP>(to_group_options(*options), own);
   for (std::size_t i = 0; i < made->group.size(); ++i) c_face_of(made->group.loop(i));
   return made.release();
 } catch (...) {
@@ -155,7 +167,7 @@ EVLOOPGROUP* EVLOOPGROUP_init(const EVLOOPGROUP_OPTIONS* options) noexcept try {
 int EVLOOPGROUP_free(EVLOOPGROUP* group) noexcept {
   if (group == nullptr) return fail(EINVAL);
   const auto here = group->group.index_of_caller();
-  if (here && !(group->has_own && *here == 0)) return fail(EDEADLK);
+  if (here && !(group->own != nullptr && *here == 0)) return fail(EDEADLK);
   delete group;
   return 0;
 }
@@ -206,7 +218,14 @@ int EVLOOPGROUP_go_on(EVLOOPGROUP* group, size_t index, EVTHREAD_PROC proc, void
 int EVLOOPGROUP_call_on(EVLOOPGROUP* group, size_t index, void (*function)(void* ctx),
                         void* ctx) noexcept try {
   if (check(group, index, function != nullptr) != 0) return -1;
-  group->group.call_on(index, [=] { function(ctx); });
+  group->group.call_on(index, [=]() noexcept {
+    try {
+      function(ctx);
+    } catch (...) {
+      evcoro::stacks::report(
+          "evcoro: a function of EVLOOPGROUP_call_on() ended with an exception\n");
+    }
+  });
   return 0;
 } catch (...) {
   return fail_as_caught();
@@ -238,7 +257,10 @@ int EVGO_at(EVTHREAD_PROC proc, void* user_ctx, const char* file, int line) noex
 
 int EVREMOTETHREAD_join(EVREMOTETHREAD* thread, struct timeval timeout) noexcept {
   if (thread == nullptr) return fail(EINVAL);
+  if (!thread->may_be_used()) return -1;
+  thread->is_being_joined = true;
   const auto ended = thread->thread.join(to_timeout(timeout));
+  thread->is_being_joined = false;
   if (thread->thread.joinable()) return fail(ended.error());
   delete thread;
   return ended ? 0 : (fail(ended.error()), 1);
@@ -246,6 +268,7 @@ int EVREMOTETHREAD_join(EVREMOTETHREAD* thread, struct timeval timeout) noexcept
 
 int EVREMOTETHREAD_detach(EVREMOTETHREAD* thread) noexcept {
   if (thread == nullptr) return fail(EINVAL);
+  if (thread->is_being_joined) return fail(EBUSY);
   thread->thread.detach();
   delete thread;
   return 0;
@@ -266,6 +289,8 @@ int EVREMOTETHREAD_has_ended(EVREMOTETHREAD* thread) noexcept {
 
 int EVREMOTETHREAD_free(EVREMOTETHREAD* thread) noexcept {
   if (thread == nullptr) return fail(EINVAL);
+  if (!thread->may_be_used()) return -1;
+  thread->is_being_joined = true;
   delete thread;
   return 0;
 }

@@ -90,6 +90,7 @@ struct tagEVLOOP final : evcoro::detail::Owned {
   const std::unique_ptr<evcoro::Loop> own;
   evcoro::Loop& loop;
   evcoro::stacks::IntrusiveList<evcoro::capi::CTask> not_started;
+  bool is_of_group = false;  // an EVLOOPGROUP's own
 };
 
 struct tagEVSOCKET : evcoro::capi::Object {

@@ -110,11 +110,13 @@ Spread resolve(const GroupAcceptorOptions& options, const Address& address) {
 
 [[noreturn]] void refuse(const char* why) { throw std::system_error(system_error(EINVAL), why); }
 
-void require_sharable(const AcceptorOptions& options) {
+void require_sharable(const AcceptorOptions& options, Spread spread) {
   if (options.reserve != 0) refuse("GroupAcceptor: a reserve belongs to one loop");
   if (options.bandwidth.receive != nullptr || options.bandwidth.send != nullptr)
     refuse("GroupAcceptor: a bandwidth of all connections belongs to one loop");
   if (options.stacks != nullptr) refuse("GroupAcceptor: a pool of stacks belongs to one loop");
+  if (options.accept_rate != nullptr && spread == Spread::reuse_port)
+    refuse("GroupAcceptor: an accept_rate belongs to one loop; use Spread::hand_out");
 }
 
 }  // namespace
@@ -132,7 +134,7 @@ std::unique_ptr<stacks::StackPool> make_drain_stack() {
 GroupAcceptor::GroupAcceptor(LoopGroup& group, const Address& address, ConnectionFactory factory,
                              Options options, Tag)
     : group_(group), spread_(detail::resolve(options, address)) {
-  detail::require_sharable(options.acceptor);
+  detail::require_sharable(options.acceptor, spread_);
   if (spread_ == Spread::hand_out) {
     open_one(address, std::move(factory), std::move(options));
   } else {
@@ -151,10 +153,10 @@ void GroupAcceptor::open_one(const Address& address, ConnectionFactory factory, 
   group_.call_on(0, [&] {
     auto listener = detail::Listener::open(address, options.acceptor);
     auto hand_out = std::make_unique<detail::GroupHandOut>(group_, std::move(room));
+    acceptors_[0].drain_stack = make_drain_stack();
     acceptors_[0].acceptor.reset(new TcpAcceptor(group_.loop(0), std::move(listener),
                                                  std::move(factory), std::move(options.acceptor),
                                                  std::move(hand_out)));
-    acceptors_[0].drain_stack = make_drain_stack();
     address_ = acceptors_[0].acceptor->local_address();
   });
 }
@@ -209,6 +211,11 @@ void GroupAcceptor::close() noexcept {
 }
 
 std::error_code GroupAcceptor::drain(Timeout timeout) {
+  if (is_draining_.exchange(true)) return make_error_code(std::errc::device_or_resource_busy);
+  const struct Draining {
+    std::atomic<bool>& is_draining;
+    ~Draining() { is_draining = false; }
+  } draining{is_draining_};
   const TimePoint deadline = timeout.deadline();
   std::vector<RemoteThread<std::error_code>> drains;
   for (const Place& each : acceptors_) {

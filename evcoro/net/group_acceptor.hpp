@@ -24,6 +24,7 @@
 // It is destroyed before the group.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <system_error>
@@ -50,8 +51,9 @@ struct GroupAcceptorOptions {
   // with reuse_port each loop gets an equal share.
   std::size_t max_per_loop = SIZE_MAX;
 
-  // As of a TcpAcceptor. With hand_out, reserve and bandwidth, which belong to one loop, can't be
-  // had, nor stacks of another pool; max_per_address counts on each acceptor for itself.
+  // As of a TcpAcceptor. But reserve, stacks of another pool, and the bandwidth of all, which
+  // belong to one loop, can't be had; nor an accept_rate with reuse_port, and with hand_out its
+  // bucket is the first loop's. max_per_address counts on each acceptor for itself.
   AcceptorOptions acceptor = {};
 };
 
@@ -71,7 +73,8 @@ class EVCORO_API GroupAcceptor {
   GroupAcceptor(const GroupAcceptor&) = delete;
   GroupAcceptor& operator=(const GroupAcceptor&) = delete;
 
-  // These are as of TcpAcceptor, of all acceptors together; Counters::peak is the sum of theirs.
+  // These are as of TcpAcceptor, of all acceptors together; Counters::peak is the sum of theirs. A
+  // second drain() at the same time is device_or_resource_busy.
   void close() noexcept;
   std::error_code drain(Timeout timeout = {});
   Address local_address() const noexcept { return address_; }
@@ -99,6 +102,7 @@ class EVCORO_API GroupAcceptor {
   Spread spread_;
   Address address_;
   std::vector<Place> acceptors_;
+  std::atomic<bool> is_draining_{false};
 };
 
 }  // namespace evcoro

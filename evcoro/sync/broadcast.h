@@ -36,7 +36,8 @@ typedef struct tagEVBROADCAST EVBROADCAST;
 typedef struct tagEVSUBSCRIPTION EVSUBSCRIPTION;
 
 // EVBROADCAST_init() makes a broadcast. copy(message) returns what another subscriber gets, or NULL
-// if that can't be had. Both may be NULL; neither is called for a message that is NULL.
+// if that can't be had. Both may be NULL, or destroy; neither is called for a message that is NULL.
+// EINVAL for destroy without copy.
 EVCORO_API EVBROADCAST* EVBROADCAST_init(void* (*copy)(void* message),
                                          void (*destroy)(void* message)) EVCORO_NOEXCEPT;
 

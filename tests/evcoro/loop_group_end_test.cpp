@@ -346,6 +346,24 @@ TEST_CASE("a child process has a shared group of its own") {
 }
 
 TEST_CASE_METHOD(support::LoopFixture,
+                 "in a child process, go() is not for a group of the parent's") {
+  skip_if_children_start_no_threads();
+  LoopGroupOptions options = group_options(2);
+  options.own = &*loop;
+  std::optional<LoopGroup> group{options};
+  const bool is_kept = GENERATE(true, false);
+  const support::Ended ended = support::in_child([&] {
+    ::alarm(10);  // instead of waiting for ever
+    if (!is_kept) group.reset();
+    Event has_run;
+    evcoro::go([&] { has_run.set(); });
+    static_cast<void>(has_run.wait());
+    std::exit(0);
+  });
+  REQUIRE(ended_well(ended));
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
                  "in a child process, a group of the parent's spawns nothing") {
   std::optional<LoopGroup> group{group_options(2)};
   const support::Ended ended = support::in_child([&] {

@@ -209,7 +209,7 @@ TEST_CASE_C(acceptor_verdicts,
   REQUIRE_C(service.asked == 1 && service.discarded == 1);
 }
 
-// Takes all stacks but one of each loop, when the acceptor has looked how many there are.
+// Takes all stacks of the loops, when the acceptor has looked how many there are.
 static void occupy(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
   (void)EVTHREAD_park(EVTIMEOUT_NEVER);
 }

@@ -63,16 +63,23 @@ TEST_CASE_C(group_threads, "threads of a group run on the loop that is named, an
   REQUIRE_C(open_descriptors() == descriptors);
 }
 
+// A thread that begins is in no count for a moment.
+static void await_least_loaded(EVLOOPGROUP* group, int index) {
+  for (int in_a_row = 0; in_a_row < 10; sched_yield()) {
+    in_a_row = EVLOOPGROUP_least_loaded(group) == index ? in_a_row + 1 : 0;
+  }
+}
+
 TEST_CASE_C(group_least_loaded, "the least loaded loop is that with the fewest threads") {
   EVLOOPGROUP* const group = two_loops();
   EVFLAG* const flag = EVFLAG_init(EVFLAG_MANUAL, 0);
   for (int busy = 0; busy < 2; busy++) {
     REQUIRE_C(EVLOOPGROUP_go_on(group, (size_t)busy, wait_for_flag, flag, NULL) == 0);
     REQUIRE_C(EVLOOPGROUP_go_on(group, (size_t)busy, wait_for_flag, flag, NULL) == 0);
-    for (int i = 0; i < 3 && busy == 0; i++) REQUIRE_C(EVLOOPGROUP_least_loaded(group) == 1);
+    if (busy == 0) await_least_loaded(group, 1);
   }
   REQUIRE_C(EVLOOPGROUP_go_on(group, 1, wait_for_flag, flag, NULL) == 0);
-  REQUIRE_C(EVLOOPGROUP_least_loaded(group) == 0);
+  await_least_loaded(group, 0);
   REQUIRE_C(EVFLAG_set(flag) == 0);
   REQUIRE_C(EVLOOPGROUP_free(group) == 0);
   REQUIRE_C(EVFLAG_free(flag) == 0);
@@ -121,6 +128,48 @@ TEST_CASE_C(remote_join, "a thread is joined from everywhere, and cancelled") {
   REQUIRE_C(EVREMOTETHREAD_cancel(remote.thread, EVCANCEL_DEADLINE) == 0);
   REQUIRE_C(EVREMOTETHREAD_join(remote.thread, long_time()) == 0);
   REQUIRE_C(remote.reason == EVCANCEL_DEADLINE);
+  close_remote(&remote);
+}
+
+static void join_too(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Remote* const remote = ctx;
+  REQUIRE_C(EVREMOTETHREAD_join(remote->thread, long_time()) == 0);
+}
+
+static void meet_who_joins(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Remote* const remote = ctx;
+  REQUIRE_ERRNO(EVREMOTETHREAD_join(remote->thread, long_time()) == -1, EBUSY);
+  REQUIRE_ERRNO(EVREMOTETHREAD_detach(remote->thread) == -1, EBUSY);
+  REQUIRE_ERRNO(EVREMOTETHREAD_free(remote->thread) == -1, EBUSY);
+  REQUIRE_C(EVREMOTETHREAD_cancel(remote->thread, EVCANCEL_USER) == 0);
+}
+
+TEST_CASE_C(remote_join_twice, "one thread at a time joins") {
+  Remote remote;
+  Fixture f;
+  set_up(&f);
+  open_remote(&remote);
+  EVTHREAD* const first = start(&f, join_too, &remote);
+  EVTHREAD* const second = start(&f, meet_who_joins, &remote);
+  REQUIRE_C(first != NULL && second != NULL);
+  REQUIRE_C(EVLOOP_run(f.loop) == 1);
+  close_remote(&remote);
+  tear_down(&f);
+}
+
+static void join_itself(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Remote* const remote = ctx;
+  REQUIRE_C(EVFLAG_wait(remote->flag, long_time()) == 0);
+  REQUIRE_ERRNO(EVREMOTETHREAD_join(remote->thread, long_time()) == -1, EDEADLK);
+  REQUIRE_ERRNO(EVREMOTETHREAD_free(remote->thread) == -1, EDEADLK);
+}
+
+TEST_CASE_C(remote_join_itself, "a thread doesn't join itself") {
+  Remote remote = {.group = two_loops(), .flag = EVFLAG_init(EVFLAG_AUTOMATIC, 0)};
+  remote.thread = EVLOOPGROUP_start(remote.group, join_itself, &remote, NULL);
+  REQUIRE_C(EVFLAG_set(remote.flag) == 0);
+  while (EVREMOTETHREAD_has_ended(remote.thread) == 0) sched_yield();
+  REQUIRE_C(EVREMOTETHREAD_join(remote.thread, long_time()) == 0);
   close_remote(&remote);
 }
 
@@ -318,6 +367,8 @@ TEST_CASE_C(group_own, "the application's loop, in its base, is the first of a g
   EVLOOPGROUP* const group = EVLOOPGROUP_init(&options);
   REQUIRE_C(group != NULL && EVLOOPGROUP_size(group) == 2);
   REQUIRE_C(EVLOOPGROUP_loop(group, 0) == f.loop && EVLOOPGROUP_index(group) == 0);
+  REQUIRE_ERRNO(EVLOOP_free(f.loop) == -1, EBUSY);
+  REQUIRE_ERRNO(EVLOOPGROUP_init(&options) == NULL, EBUSY);
   Where where = {.group = group, .index = -1};
   REQUIRE_C(EVREMOTETHREAD_join(EVLOOPGROUP_start_on(group, 1, note_where, &where, NULL),
                                 long_time()) == 0);

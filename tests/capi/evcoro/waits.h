@@ -25,6 +25,7 @@ typedef struct Wait {
   void* object;
   int result;
   int error;
+  int is_called_back;
 } Wait;
 
 static inline void time_out(const Wait* w) {
@@ -46,6 +47,14 @@ static inline void wait_in_thread(EVTHREAD* thread, EVSOCKET* socket, void* ctx)
 static inline void wait_in_callback(void* ctx) {
   Wait* const w = ctx;
   REQUIRE_ERRNO(w->call(w->object, long_time()) == -1, EPERM);
+  w->is_called_back = 1;
+}
+
+static inline void post_in_thread(EVTHREAD* thread, EVSOCKET* socket, void* ctx) {
+  Wait* const w = ctx;
+  w->is_called_back = 0;
+  REQUIRE_C(EVLOOP_post(EVTHREAD_loop(thread), wait_in_callback, w) == 0);
+  while (!w->is_called_back) REQUIRE_C(EVTHREAD_yield() == 0);
 }
 
 static inline void* wait_in_all_ways(void* ctx) {
@@ -54,9 +63,9 @@ static inline void* wait_in_all_ways(void* ctx) {
   set_up(&f);
   time_out(w);
   run_in_thread(&f, time_out_in_thread, w);
+  run_in_thread(&f, post_in_thread, w);
   EVTHREAD* const waiting = start(&f, wait_in_thread, w);
   REQUIRE_C(EVTHREAD_cancel(waiting, EVCANCEL_USER) == 0);
-  REQUIRE_C(EVLOOP_post(f.loop, wait_in_callback, w) == 0);
   REQUIRE_C(EVLOOP_run(f.loop) == 1);
   REQUIRE_C(w->result == -1 && w->error == ECANCELED);
   tear_down(&f);

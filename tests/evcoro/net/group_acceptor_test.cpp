@@ -278,8 +278,8 @@ TEST_CASE_METHOD(GroupFixture, "a group accepts at the path of a UNIX socket") {
 }
 
 TEST_CASE_METHOD(GroupFixture, "options that belong to one loop can't be had") {
-  const auto error_of = [&](AcceptorOptions acceptor) {
-    auto options = spread(Spread::hand_out);
+  const auto error_of = [&](AcceptorOptions acceptor, Spread how = Spread::hand_out) {
+    auto options = spread(how);
     options.acceptor = std::move(acceptor);
     try {
       GroupAcceptor refused{group, support::loopback(), support::echo, options};
@@ -294,6 +294,8 @@ TEST_CASE_METHOD(GroupFixture, "options that belong to one loop can't be had") {
   REQUIRE(is_refused(error_of({.bandwidth = {.receive = bucket, .send = nullptr}})));
   REQUIRE(is_refused(error_of({.bandwidth = {.receive = nullptr, .send = bucket}})));
   REQUIRE(is_refused(error_of({.stacks = &pool})));
+  REQUIRE(!error_of({.accept_rate = bucket}));
+  REQUIRE(is_refused(error_of({.accept_rate = bucket}, Spread::reuse_port)));
 }
 
 TEST_CASE_METHOD(GroupFixture, "where it can't listen, an acceptor isn't made") {
