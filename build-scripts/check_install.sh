@@ -94,7 +94,7 @@ has_headers() {
 # exports_only_ours LIBRARY...: no symbol but the API, which is marked EVCORO_API. Of the standard library's
 # templates the compiler exports instances (kinds u, V, W) whatever the visibility.
 exports_only_ours() {
-  local ours='(evcoro::|evcoro_|(STACKS?|CTHREAD|VALUES|EV[A-Z]+|IPADDRESS|SOCKADDR)_)'
+  local ours='(evcoro::|evcoro_|EVGO$|(STACKS?|CTHREAD|VALUES|EV[A-Z]+|IPADDRESS|SOCKADDR)_)'
   local of_ours='(vtable|typeinfo|typeinfo name|VTT|non-virtual thunk|guard variable) (for|to) evcoro::'
   local others
   others=$(nm -DC --defined-only "$@" | grep -E '^[0-9a-f]+ ' |
