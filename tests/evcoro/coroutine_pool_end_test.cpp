@@ -17,20 +17,11 @@ using namespace std::chrono_literals;
 using support::contains;
 using support::is_canceled;
 using support::long_time;
+using support::report_of;
 using support::until_parked;
 using support::Workers;
 
 namespace {
-
-// report_of() is what is said when body, in a thread of a loop in a child process, is a misuse.
-std::string report_of(const std::function<void(Loop&)>& body) {
-  const support::Ended ended = support::in_child_with_loop([&](std::optional<Loop>& loop) {
-    loop->spawn([&] { body(*loop); }).value().detach();
-    loop->run();
-  });
-  CHECK(ended.signal == SIGABRT);
-  return ended.output;
-}
 
 const CoroutinePoolOptions one_worker{.size = 1, .stack_size = support::test_stack_size};
 

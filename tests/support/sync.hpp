@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -66,6 +68,16 @@ inline std::function<void()> in_own_loop(std::function<void()> body, std::size_t
     for (std::size_t i = 0; i < threads; ++i) loop.spawn([&body] { body(); }).value().detach();
     loop.run();
   };
+}
+
+// report_of() is what is said when body, in a thread of a loop in a child process, is a misuse.
+inline std::string report_of(const std::function<void(evcoro::Loop&)>& body) {
+  const Ended ended = in_child_with_loop([&](std::optional<evcoro::Loop>& loop) {
+    loop->spawn([&] { body(*loop); }).value().detach();
+    loop->run();
+  });
+  CHECK(ended.signal == SIGABRT);
+  return ended.output;
 }
 
 }  // namespace support

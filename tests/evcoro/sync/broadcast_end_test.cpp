@@ -17,21 +17,8 @@ using support::contains;
 using support::drain;
 using support::is_canceled;
 using support::is_closed;
+using support::report_of;
 using support::until_parked;
-
-namespace {
-
-// report_of() is what is said when body, in a thread of a loop in a child process, is a misuse.
-std::string report_of(const std::function<void(Loop&)>& body) {
-  const support::Ended ended = support::in_child_with_loop([&](std::optional<Loop>& loop) {
-    loop->spawn([&] { body(*loop); }).value().detach();
-    loop->run();
-  });
-  CHECK(ended.signal == SIGABRT);
-  return ended.output;
-}
-
-}  // namespace
 
 TEST_CASE_METHOD(BroadcastFixture, "a broadcast that is closed lets nothing in, and drains") {
   in_thread([&] {

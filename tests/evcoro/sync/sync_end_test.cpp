@@ -28,18 +28,9 @@ using namespace std::chrono_literals;
 using support::contains;
 using support::is_canceled;
 using support::OsThread;
+using support::report_of;
 
 namespace {
-
-// report_of() is what is said when body, in a thread of a loop in a child process, is a misuse.
-std::string report_of(const std::function<void(Loop&)>& body) {
-  const support::Ended ended = support::in_child_with_loop([&](std::optional<Loop>& loop) {
-    loop->spawn([&] { body(*loop); }).value().detach();
-    loop->run();
-  });
-  CHECK(ended.signal == SIGABRT);
-  return ended.output;
-}
 
 // report_of_destroying() is what is said when what a thread waits for is destroyed.
 template <class T>
