@@ -223,7 +223,7 @@ int EVLOOPGROUP_call_on(EVLOOPGROUP* group, size_t index, void (*function)(void*
       function(ctx);
     } catch (...) {
       evcoro::stacks::report(
-          "evcoro: a function of EVLOOPGROUP_call_on() ended with an exception\n");
+          "evcoro: a function of EVLOOPGROUP_call_on() ended with an exception; catch it there\n");
     }
   });
   return 0;

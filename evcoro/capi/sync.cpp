@@ -221,7 +221,8 @@ int EVONCE_call(EVONCE* once, EVONCE_PROC proc, void* ctx, struct timeval timeou
   if (evcoro::detail::current_thread() != nullptr) {
     report_as_caught();
   } else {
-    evcoro::stacks::report("evcoro: the function of an EVONCE ended with an exception\n");
+    evcoro::stacks::report(
+        "evcoro: the function of an EVONCE ended with an exception; catch it there\n");
   }
   return fail(ENOTRECOVERABLE);
 }

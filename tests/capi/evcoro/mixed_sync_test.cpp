@@ -117,6 +117,16 @@ TEST_CASE("an exception that leaves a thread of a group is reported, and its han
   REQUIRE(EVLOOPGROUP_free(group) == 0);
 }
 
+TEST_CASE("an exception that leaves a function called on a loop is reported") {
+  const Reports reports;
+  EVLOOPGROUP* const group = two_loops();
+  const auto fail = [](void*) { throw std::runtime_error{"no session"}; };
+  REQUIRE(EVLOOPGROUP_call_on(group, 1, fail, nullptr) == 0);
+  REQUIRE_THAT(Reports::text(),
+               support::contains("EVLOOPGROUP_call_on() ended with an exception; catch it there"));
+  REQUIRE(EVLOOPGROUP_free(group) == 0);
+}
+
 TEST_CASE("a mutex in C keeps threads of C++ code apart") {
   EVMUTEX* const mutex = EVMUTEX_init();
   int number = 0;
