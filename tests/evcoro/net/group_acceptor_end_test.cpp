@@ -193,6 +193,26 @@ TEST_CASE_METHOD(GroupFixture, "drain waits for the end of all connections") {
   REQUIRE(acceptor->counters().active == 0);
 }
 
+TEST_CASE_METHOD(GroupFixture, "one drains at a time, and another is told so") {
+  open(GENERATE(Spread::hand_out, Spread::reuse_port));
+  const auto clients = served(1);
+  std::atomic<int> drained{0};
+  std::atomic<int> busy{0};
+  const auto drain = [&] {
+    const std::error_code error = acceptor->drain(long_time);
+    if (!error) ++drained;
+    if (error == std::errc::device_or_resource_busy) ++busy;
+  };
+  {
+    const support::OsThread one{drain};
+    const support::OsThread other{drain};
+    CHECK(support::eventually_outside([&] { return busy == 1; }));
+    clients.front().shutdown(SHUT_WR);
+  }
+  REQUIRE(drained == 1);
+  REQUIRE(busy == 1);
+}
+
 TEST_CASE_METHOD(FourStacks, "drain serves who waits in the backlog") {
   open(Spread::hand_out);
   std::vector<RawSocket> clients;
