@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -91,31 +92,35 @@ TEST_CASE_METHOD(support::LoopFixture,
 TEST_CASE_METHOD(support::LoopFixture, "each time that a thread holds its loop is reported once") {
   Stalls stalls;
   const Watchdog watchdog{told_to(stalls)};
-  bool told = true;
-  spawn([&] {
-    for (std::size_t i = 1; i <= 2; ++i) {
-      told = told && stalls.wait_for(i);
+  in_thread([&] {
+    for (int i = 0; i < 2; ++i) {
+      const std::size_t before = stalls.all().size();
+      REQUIRE(stalls.wait_for(before + 1));
       std::this_thread::sleep_for(3 * limit);  // time is what this is about
-      static_cast<void>(evcoro::this_thread::sleep_for(1ms));
+      REQUIRE(stalls.all().size() == before + 1);
+      REQUIRE(!evcoro::this_thread::sleep_for(1ms));
     }
   });
-  loop->run();
-  REQUIRE(told);
-  REQUIRE(stalls.all().size() == 2);
 }
 
 TEST_CASE_METHOD(support::LoopFixture, "threads that take turns are not reported") {
   Stalls stalls;
-  const Watchdog watchdog{
-      {.limit = 200ms, .on_stall = [&](const Stall& stall) { stalls.add(stall); }}};
-  for (int i = 0; i < 3; ++i) {
-    spawn([] {
-      const TimePoint end = Clock::now() + 600ms;
-      while (Clock::now() < end) static_cast<void>(evcoro::this_thread::yield());
-    });
-  }
+  const Watchdog watchdog{told_to(stalls)};
+  const TimePoint end = Clock::now() + 10 * limit;
+  TimePoint turn = Clock::now();
+  std::chrono::nanoseconds longest_turn{0};
+  const auto take_turns = [&] {
+    while (turn < end) {
+      const TimePoint now = Clock::now();
+      longest_turn = std::max<std::chrono::nanoseconds>(longest_turn, now - turn);
+      turn = now;
+      static_cast<void>(evcoro::this_thread::yield());
+    }
+  };
+  for (int i = 0; i < 3; ++i) spawn(take_turns);
   loop->run();
-  REQUIRE(stalls.all().empty());
+  // A machine that is busy otherwise may have held a turn itself.
+  REQUIRE((stalls.all().empty() || longest_turn >= limit));
 }
 
 TEST_CASE("there is one watchdog at a time, with a limit and a signal that can be") {

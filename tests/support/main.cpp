@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,13 +31,26 @@ std::string escaped(const std::string& name) {
   return pattern;
 }
 
-// Runs one test case in a child process, and returns its exit status.
+// Writes what a file has to standard output.
+void print(std::FILE* file) {
+  std::rewind(file);
+  char buffer[4096];
+  for (std::size_t count; (count = std::fread(buffer, 1, sizeof buffer, file)) > 0;) {
+    std::fwrite(buffer, 1, count, stdout);
+  }
+}
+
+// Runs one test case in a child process, and returns its exit status. What a case says that passes
+// isn't printed: a report of hundreds would hide the one that failed.
 int run_forked(Catch::Session& session, const std::string& name) {
-  std::printf("TEST CASE: %s\n", name.c_str());
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output{std::tmpfile(), std::fclose};
+  if (!output) return EXIT_FAILURE;
   std::fflush(nullptr);
   const pid_t child = ::fork();
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::dup2(::fileno(output.get()), STDOUT_FILENO);
+    ::dup2(::fileno(output.get()), STDERR_FILENO);
     Catch::ConfigData selection = session.configData();
     selection.testsOrTags = {escaped(name)};
     session.useConfigData(selection);
@@ -44,6 +58,9 @@ int run_forked(Catch::Session& session, const std::string& name) {
   }
   int status = 0;
   if (child < 0 || ::waitpid(child, &status, 0) != child) return EXIT_FAILURE;
+  if (status == 0) return EXIT_SUCCESS;
+  std::printf("TEST CASE: %s\n", name.c_str());
+  print(output.get());
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
