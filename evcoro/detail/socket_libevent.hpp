@@ -43,6 +43,7 @@ class SocketState final : public Descriptor {
 
   std::error_code connect(const sockaddr* address, socklen_t size, Timeout timeout) noexcept;
   IoResult receive(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept;
+  std::error_code wait_readable(Timeout timeout) noexcept;
   IoResult receive_all(std::span<std::byte> buffer, Timeout timeout, int flags) noexcept;
   IoResult send(std::span<const std::byte> data, Timeout timeout, int flags) noexcept;
   IoResult receive(std::span<const std::span<std::byte>> buffers, Timeout timeout,
@@ -158,7 +159,8 @@ IoResult SocketState::receive_some(std::size_t size, Attempt attempt, Patience& 
     const bool is_worth_it = may_read || !patience.may_wait();
     if (is_worth_it && try_to_receive(size, attempt, result)) return result;
     if (const auto error = wait(Direction::read, patience, "recv")) {
-      may_read = true;  // the next call asks: what is behind urgent data makes no event
+      // The next call asks: what is behind urgent data makes no event. Who does not wait has asked.
+      may_read = patience.may_wait();
       return {0, error};
     }
   }
@@ -181,7 +183,7 @@ template <class Attempt>
       }
     }
     if (const auto error = wait(Direction::read, patience, "recv")) {
-      may_read = true;
+      may_read = patience.may_wait();
       return {0, error};
     }
   }

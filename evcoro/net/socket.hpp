@@ -113,6 +113,10 @@ class EVCORO_API Socket : public SocketOptions<Socket> {
   IoResult send_vector(std::span<const std::span<const std::byte>> buffers, Timeout timeout = {},
                        int flags = 0) noexcept;
 
+  // wait_readable() waits until recv() is worth a system call, with a buffer that need not exist
+  // before; see WaitingStream in io/stream.hpp. With no_wait it says what the loop knows.
+  std::error_code wait_readable(Timeout timeout = {}) noexcept;
+
   // peek() is recv(), but leaves the data there: the next call begins with it.
   IoResult peek(std::span<std::byte> buffer, Timeout timeout = {}) noexcept {
     return recv(buffer, timeout, MSG_PEEK);

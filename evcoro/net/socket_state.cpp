@@ -203,6 +203,25 @@ IoResult SocketState::receive(std::span<std::byte> buffer, Timeout timeout, int 
   return receive_some(buffer.size(), attempt, patience, (flags & MSG_PEEK) == 0);
 }
 
+std::error_code SocketState::wait_readable(Timeout timeout) noexcept {
+  if (const auto error = admit(Direction::read)) return error;
+  const Hold hold{*this};
+  Patience patience{timeout};
+  while (number() >= 0) {
+    if (may_read && throttle_ == nullptr) [[likely]]
+      return no_error;
+    if (may_read) {
+      Allowance one{throttle_.get(), Direction::read};  // given back
+      const auto error = take(one, 1, patience);
+      if (error != std::errc::resource_unavailable_try_again) return error;
+    } else if (const auto error = wait(Direction::read, patience, "recv")) {
+      may_read = patience.may_wait();  // as in receive_some()
+      return error;
+    }
+  }
+  return to_error(corothread::Wake::cancelled);  // closed while this thread was away
+}
+
 IoResult SocketState::receive_all(std::span<std::byte> buffer, Timeout timeout,
                                   int flags) noexcept {
   if (const auto error = admit(Direction::read)) return {0, error};
@@ -380,6 +399,10 @@ std::error_code Socket::connect(const sockaddr* address, socklen_t size, Timeout
 [[gnu::flatten]] IoResult Socket::recv(std::span<std::byte> buffer, Timeout timeout,
                                        int flags) noexcept {
   return state_ == nullptr ? IoResult{0, bad_descriptor} : state_->receive(buffer, timeout, flags);
+}
+
+[[gnu::flatten]] std::error_code Socket::wait_readable(Timeout timeout) noexcept {
+  return state_ == nullptr ? bad_descriptor : state_->wait_readable(timeout);
 }
 
 [[gnu::flatten]] IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout,

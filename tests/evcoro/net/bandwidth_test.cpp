@@ -203,6 +203,26 @@ TEST_CASE_METHOD(support::LoopFixture,
   });
 }
 
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a throttled wait to read waits for a token and takes none") {
+  in_thread([&] {
+    auto [socket, peer] = connected_pair(*loop);
+    const auto tokens = only(4);
+    REQUIRE(!socket.set_bandwidth({.receive = tokens}));
+    peer.send("hello");
+    REQUIRE(!socket.wait_readable(long_time));
+    REQUIRE(tokens->available() == 4);
+    REQUIRE(support::receive(socket).text == "hell");
+    REQUIRE(socket.wait_readable(20ms) == std::errc::timed_out);
+    Thread waiter =
+        loop->spawn([&, &socket = socket] { return socket.wait_readable(long_time); }).value();
+    REQUIRE(support::until_parked(waiter));
+    tokens->give_back(4);
+    REQUIRE(!waiter.join().value());
+    REQUIRE(support::receive(socket).text == "o");
+  });
+}
+
 TEST_CASE_METHOD(support::LoopFixture, "a loop's bandwidth is for all of its sockets together") {
   in_thread([&] {
     auto [before, other_peer] = connected_pair(*loop);

@@ -100,13 +100,26 @@ void serve(Socket& socket, std::size_t buffer_size, Timeout timeout) {
   }
 }
 
+// The same without a buffer while it waits.
+void serve_without_buffer(Socket& socket, std::size_t buffer_size, Timeout timeout) {
+  while (!socket.wait_readable(timeout)) {
+    std::string buffer(buffer_size, '\0');
+    const std::span<std::byte> bytes = std::as_writable_bytes(std::span{buffer});
+    const IoResult in = socket.recv(bytes, no_wait);
+    if (in.error == std::errc::timed_out) continue;
+    if (in.count == 0 || !socket.send(bytes.first(in.count), timeout)) break;
+  }
+}
+
+using Serve = void (*)(Socket& socket, std::size_t buffer_size, Timeout timeout);
+
 // The calls of an echo server that gets messages of a size into a buffer of another. Those of its
 // client, which are raw ones, are not counted.
 support::SystemCalls count_calls(Loop& loop, std::size_t message_size, std::size_t buffer_size,
-                                 Timeout timeout) {
+                                 Timeout timeout, Serve serve_by = serve) {
   auto [socket, peer] = support::connected_pair(loop);
   Thread server =
-      loop.spawn([&, &socket = socket] { serve(socket, buffer_size, timeout); }).value();
+      loop.spawn([&, &socket = socket] { serve_by(socket, buffer_size, timeout); }).value();
   const std::string message = support::pattern(message_size);
   std::string reply(message_size, '\0');
   const auto ping_pong = [&, &peer = peer] {
@@ -174,6 +187,17 @@ TEST_CASE_METHOD(support::LoopFixture,
     REQUIRE(made.receive.count == rounds);
     REQUIRE(made.send.count == rounds);
     REQUIRE(made.set_option.count == 0);
+    REQUIRE(made.control.count == 0);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture,
+                 "a ping-pong costs no more when the buffer is there only after the wait") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    const auto made = count_calls(*loop, 512, 1024, 60s, serve_without_buffer);
+    REQUIRE(made.receive.count == rounds);
+    REQUIRE(made.send.count == rounds);
     REQUIRE(made.control.count == 0);
   });
 }
