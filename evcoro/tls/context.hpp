@@ -76,9 +76,9 @@ struct TlsServerOptions {
   // From the first step of the handshake to its last, whatever the timeouts of calls.
   std::chrono::milliseconds handshake_timeout = std::chrono::seconds{10};
 
-  // Handshakes compute on a stack of this size, of which each loop has one, so that the threads of
-  // connections need no more than the data takes; see the README. 0: on the thread's own stack.
-  std::size_t handshake_stack_size = 128 * 1024;
+  // OpenSSL computes on a stack of this size, of which each loop has one, so that the stacks of
+  // connections can be small; see the README. 0: on the thread's own stack.
+  std::size_t openssl_stack_size = 256 * 1024;
 };
 
 struct TlsClientOptions {
@@ -99,7 +99,7 @@ struct TlsClientOptions {
   TlsVersion highest_version = TlsVersion::tls13;
   std::vector<std::string> protocols = {};
   std::chrono::milliseconds handshake_timeout = std::chrono::seconds{10};
-  std::size_t handshake_stack_size = 128 * 1024;
+  std::size_t openssl_stack_size = 256 * 1024;
 };
 
 class EVCORO_API TlsContext {

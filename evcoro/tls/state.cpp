@@ -12,6 +12,7 @@
 #include <new>
 
 #include <evcoro/error.hpp>
+#include <evcoro/tls/detail/openssl_stack.hpp>
 #include <evcoro/tls/error.hpp>
 
 namespace evcoro::detail {
@@ -74,36 +75,61 @@ struct TlsState::Step {
   std::error_code error = {};
 };
 
+// call calls OpenSSL, on its stack. Its queue of errors is the OS thread's: nobody else must come
+// between the call and the questions.
+template <class Call>
+TlsState::Step TlsState::step(Call call) noexcept {
+  Step done{Step::Outcome::failed};
+  const auto error = on_openssl_stack(core_->rules().stack_size, [&] {
+    ::ERR_clear_error();
+    std::size_t count = 0;
+    const int result = call(count);
+    done = judge(result, count);
+  });
+  if (error) done.error = error;
+  return done;
+}
+
 // --- making and ending ---
 
 TlsState* TlsState::make(Socket& socket, std::shared_ptr<TlsCore> core,
                          std::string_view server_name,
                          std::span<const std::byte> received) noexcept {
+  TlsState* made = nullptr;
+  const std::size_t stack_size = core->rules().stack_size;
+  static_cast<void>(on_openssl_stack(stack_size, [&] {
+    try {
+      made = make_here(socket, std::move(core), server_name, received);
+    } catch (const std::bad_alloc&) {
+    }
+  }));
+  return made;
+}
+
+TlsState* TlsState::make_here(Socket& socket, std::shared_ptr<TlsCore> core,
+                              std::string_view server_name, std::span<const std::byte> received) {
   Openssl<SSL> ssl = core->make_ssl();
   if (ssl == nullptr) return nullptr;
-  try {
-    std::unique_ptr<std::byte[]> block;
-    if (!received.empty()) {
-      block = std::make_unique<std::byte[]>(received.size());
-      std::memcpy(block.get(), received.data(), received.size());
-    }
-    auto* const state = new TlsState(std::move(socket), std::move(core), std::move(ssl));
-    state->block_ = std::move(block);
-    state->input_ = {state->block_.get(), received.size()};
-    SSL_set_app_data(state->ssl(), state);
-    if (!state->attach_bio()) {
-      state->failure_ = system_error(ENOMEM);
-    } else if (!state->core_->is_server()) {
-      state->failure_ = state->prepare_client(server_name);
-    }
-    return state;
-  } catch (const std::bad_alloc&) {
-    return nullptr;
+  std::unique_ptr<std::byte[]> block;
+  if (!received.empty()) {
+    block = std::make_unique<std::byte[]>(received.size());
+    std::memcpy(block.get(), received.data(), received.size());
   }
+  std::unique_ptr<TlsState> state{new TlsState(std::move(core), std::move(ssl))};
+  state->block_ = std::move(block);
+  state->input_ = {state->block_.get(), received.size()};
+  SSL_set_app_data(state->ssl(), state.get());
+  if (!state->attach_bio()) {
+    state->failure_ = system_error(ENOMEM);
+  } else if (!state->core_->is_server()) {
+    state->failure_ = state->prepare_client(server_name, socket.peer_address().port());
+  }
+  state->socket_ = std::move(socket);
+  return state.release();
 }
 
 // Who is asked for, and verified.
-std::error_code TlsState::prepare_client(std::string_view server_name) {
+std::error_code TlsState::prepare_client(std::string_view server_name, std::uint16_t port) {
   std::string name{server_name};
   const bool is_named = !name.empty();
   if (is_named && name.ends_with('.')) name.pop_back();  // RFC 6066, 3: without the last dot
@@ -119,7 +145,7 @@ std::error_code TlsState::prepare_client(std::string_view server_name) {
     if (SSL_set_tlsext_host_name(ssl(), name.c_str()) != 1) return TlsErrc::bad_server_name;
   }
   if (!core_->sessions().is_off()) {
-    session_key_ = name + ':' + std::to_string(socket_.peer_address().port());
+    session_key_ = name + ':' + std::to_string(port);
     resume_session();
   }
   return {};
@@ -132,6 +158,7 @@ void TlsState::resume_session() noexcept {
 }
 
 TlsState::~TlsState() {
+  static_cast<void>(on_openssl_stack(core_->rules().stack_size, [&] { ssl_ = nullptr; }));
   if (!was_counted_ && handshake_deadline_ != never) core_->count_handshake(false, false);
 }
 
@@ -140,9 +167,7 @@ void TlsState::close() noexcept {
   const Hold hold{*this};
   --references_;
   if (is_ready_ && !failure_ && !has_notified_ && !is_writing_ && sending_.empty()) {
-    ::ERR_clear_error();
-    ::SSL_shutdown(ssl());
-    ::ERR_clear_error();
+    shut_down();
     if (!output_.empty()) {
       static_cast<void>(::send(socket_.native_handle(), output_.data(), output_.size(),
                                MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -172,35 +197,17 @@ std::error_code TlsState::handshake(Timeout timeout) noexcept {
 
 std::error_code TlsState::shake_hands(Patience& patience) noexcept {
   while (true) {
-    Step step{Step::Outcome::failed};
-    if (!is_starved_) {
-      struct Call {
-        TlsState& self;
-        Step& step;
-      } call{*this, step};
-      const auto run = [](void* argument) {
-        auto& it = *static_cast<Call*>(argument);
-        it.step = it.self.step_handshake();
-      };
-      const auto error = run_on_handshake_stack(core_->rules().handshake_stack_size, run, &call);
-      if (error) return error;
-    } else {
-      step.outcome = Step::Outcome::wants_input;
-    }
-    if (step.outcome == Step::Outcome::failed) {
+    Step done{Step::Outcome::wants_input};
+    if (!is_starved_) done = step([&](std::size_t&) { return ::SSL_do_handshake(ssl()); });
+    if (done.outcome == Step::Outcome::failed) {
       Patience none{no_wait};
       static_cast<void>(flush(none));  // the alert
-      return finish_handshake(step.error);
+      return finish_handshake(done.error);
     }
     if (const auto error = flush(patience)) return error;
-    if (step.outcome == Step::Outcome::done) return finish_handshake({});
+    if (done.outcome == Step::Outcome::done) return finish_handshake({});
     if (const auto error = receive_more(patience)) return error;
   }
-}
-
-TlsState::Step TlsState::step_handshake() noexcept {
-  ::ERR_clear_error();
-  return judge(::SSL_do_handshake(ssl()), 0);
 }
 
 std::error_code TlsState::finish_handshake(std::error_code error) noexcept {
@@ -231,11 +238,9 @@ IoResult TlsState::recv(std::span<std::byte> buffer, Timeout timeout) noexcept {
 IoResult TlsState::receive(std::span<std::byte> buffer, Patience& patience) noexcept {
   while (true) {
     if (!is_starved_) {
-      const Step step = read(buffer);
-      if (step.outcome == Step::Outcome::done || step.outcome == Step::Outcome::ended) {
-        return {step.count};
-      }
-      if (step.outcome == Step::Outcome::failed) return {0, step.error};
+      const Step done = read(buffer);
+      if (done.outcome == Step::Outcome::failed) return {0, done.error};
+      if (done.outcome != Step::Outcome::wants_input) return {done.count};
     }
     if (const auto error = receive_more(patience)) return {0, error};
     if (failure_) return {0, failure_};  // closed meanwhile, or broken by who sends
@@ -243,19 +248,17 @@ IoResult TlsState::receive(std::span<std::byte> buffer, Patience& patience) noex
 }
 
 TlsState::Step TlsState::read(std::span<std::byte> buffer) noexcept {
-  ::ERR_clear_error();
-  std::size_t count = 0;
-  const int result = ::SSL_read_ex(ssl(), buffer.data(), buffer.size(), &count);
-  Step step = judge(result, count);
-  if (step.outcome == Step::Outcome::done) {
+  Step done = step([&](std::size_t& count) {
+    return ::SSL_read_ex(ssl(), buffer.data(), buffer.size(), &count);
+  });
+  if (done.outcome == Step::Outcome::done) {
     is_starved_ = input_.empty() && ::SSL_has_pending(ssl()) == 0;
     if (input_.empty()) block_ = nullptr;
-  } else if (step.outcome == Step::Outcome::failed) {
-    failure_ = step.error;
   }
+  if (done.outcome == Step::Outcome::failed) failure_ = done.error;
   const auto error = answer();
-  if (error && !failure_) step = {Step::Outcome::failed, 0, failure_ = error};
-  return step;
+  if (error && !failure_) done = {Step::Outcome::failed, 0, failure_ = error};
+  return done;
 }
 
 // What is read may have made something to be sent: an alert. Nobody waits for that to go.
@@ -289,11 +292,11 @@ IoResult TlsState::send(std::span<const std::byte> data, Timeout timeout) noexce
 }
 
 std::error_code TlsState::encrypt(std::span<const std::byte> data) noexcept {
-  ::ERR_clear_error();
-  std::size_t count = 0;
-  const Step step = judge(::SSL_write_ex(ssl(), data.data(), data.size(), &count), count);
-  if (step.outcome == Step::Outcome::done) return {};
-  failure_ = step.error ? step.error : system_error(EPROTO);
+  const Step done = step(
+      [&](std::size_t& count) { return ::SSL_write_ex(ssl(), data.data(), data.size(), &count); });
+  if (done.outcome != Step::Outcome::done) {
+    failure_ = done.error ? done.error : system_error(EPROTO);
+  }
   return failure_;
 }
 
@@ -304,12 +307,14 @@ std::error_code TlsState::close_notify(Timeout timeout) noexcept {
   const Claim writing{is_writing_};
   if (!writing) return Errc::second_writer;
   Patience patience{timeout};
-  if (!std::exchange(has_notified_, true)) {
-    ::ERR_clear_error();
-    ::SSL_shutdown(ssl());
-    ::ERR_clear_error();
-  }
+  if (!has_notified_) shut_down();
   return flush(patience);
+}
+
+// What it returns is whether the peer has done so, too.
+void TlsState::shut_down() noexcept {
+  has_notified_ = true;
+  static_cast<void>(step([&](std::size_t&) { return ::SSL_shutdown(ssl()) < 0 ? -1 : 1; }));
 }
 
 // --- between OpenSSL and the socket ---

@@ -35,7 +35,7 @@ struct TlsRules {
         highest_version(options.highest_version),
         protocols(to_wire(options.protocols)),
         handshake_timeout(options.handshake_timeout),
-        handshake_stack_size(options.handshake_stack_size) {}
+        stack_size(options.openssl_stack_size) {}
 
   // to_wire() is a list of protocols as RFC 7301 has it. Throws std::system_error.
   static std::string to_wire(const std::vector<std::string>& protocols);
@@ -44,7 +44,7 @@ struct TlsRules {
   TlsVersion highest_version;
   std::string protocols;
   std::chrono::milliseconds handshake_timeout;
-  std::size_t handshake_stack_size;
+  std::size_t stack_size;
 };
 
 class TlsCore {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -65,16 +66,21 @@ class TlsState {
   class Claim;
   struct Step;
 
-  TlsState(Socket&& socket, std::shared_ptr<TlsCore> core, Openssl<SSL> ssl) noexcept
-      : core_(std::move(core)), socket_(std::move(socket)), ssl_(std::move(ssl)) {}
+  friend std::default_delete<TlsState>;
+
+  TlsState(std::shared_ptr<TlsCore> core, Openssl<SSL> ssl) noexcept
+      : core_(std::move(core)), ssl_(std::move(ssl)) {}
   ~TlsState();
+  static TlsState* make_here(Socket& socket, std::shared_ptr<TlsCore> core,
+                             std::string_view server_name, std::span<const std::byte> received);
 
   bool attach_bio() noexcept;
-  std::error_code prepare_client(std::string_view server_name);
+  std::error_code prepare_client(std::string_view server_name, std::uint16_t port);
   void resume_session() noexcept;
 
   std::error_code shake_hands(Patience& patience) noexcept;
-  Step step_handshake() noexcept;
+  template <class Call>
+  Step step(Call call) noexcept;
   std::error_code finish_handshake(std::error_code error) noexcept;
   std::error_code ready_for_data(Timeout timeout) noexcept;
   IoResult receive(std::span<std::byte> buffer, Patience& patience) noexcept;
@@ -84,6 +90,7 @@ class TlsState {
   bool may_have_input() const noexcept;
   std::error_code encrypt(std::span<const std::byte> data) noexcept;
   std::error_code flush(Patience& patience) noexcept;
+  void shut_down() noexcept;
   std::error_code answer() noexcept;
   Step judge(int result, std::size_t count) noexcept;
   std::error_code reason_of_failure() noexcept;
@@ -117,10 +124,5 @@ class TlsState {
   std::vector<std::byte> sending_;      // encrypted before, and being sent
   std::size_t sent_ = 0;                // of sending_
 };
-
-// on_handshake_stack() runs function, which must not block, on a stack of the loop's that has size
-// bytes; 0 is the running thread's own. Errors: those of StackPool::take().
-std::error_code run_on_handshake_stack(std::size_t size, void (*function)(void*),
-                                       void* argument) noexcept;
 
 }  // namespace evcoro::detail

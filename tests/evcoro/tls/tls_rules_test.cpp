@@ -109,11 +109,11 @@ TEST_CASE_METHOD(RulesFixture, "keys of TLS 1.3 are updated while data goes both
   });
 }
 
-TEST_CASE_METHOD(RulesFixture, "a handshake can run on the thread's own stack") {
-  server_options.handshake_stack_size = 0;
-  client_options.handshake_stack_size = 0;
+TEST_CASE_METHOD(RulesFixture, "OpenSSL can compute on the thread's own stack and on stacks of several sizes") {
+  server_options.openssl_stack_size = 0;
+  client_options.openssl_stack_size = 0;
   REQUIRE(!try_handshake());
-  server_options.handshake_stack_size = 64 * 1024;
-  client_options.handshake_stack_size = 256 * 1024;
+  server_options.openssl_stack_size = 64 * 1024;
+  client_options.openssl_stack_size = 256 * 1024;
   REQUIRE(!try_handshake());
 }
