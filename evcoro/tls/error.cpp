@@ -102,5 +102,22 @@ std::error_code take_openssl_error() noexcept {
   return {static_cast<int>(packed), tls_category()};
 }
 
+std::error_code reason_of_failure(SSL& ssl, int ssl_error) noexcept {
+  const int number = errno;
+  const unsigned long error = ::ERR_peek_error();
+  const bool is_of_ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
+  const int reason = ERR_GET_REASON(error);
+  const long verified = ::SSL_get_verify_result(&ssl);
+  const std::error_code taken = take_openssl_error();
+  if (error == 0 && ssl_error == SSL_ERROR_SYSCALL) {
+    return number != 0 ? system_error(number) : make_error_code(TlsErrc::truncated);
+  }
+  if (is_of_ssl && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return TlsErrc::truncated;
+  if (is_of_ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
+    return certificate_error(verified);
+  }
+  return taken;
+}
+
 }  // namespace detail
 }  // namespace evcoro

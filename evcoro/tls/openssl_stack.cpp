@@ -26,10 +26,13 @@ class CallStack {
 
   std::size_t size() const noexcept { return pool_.stack_size(); }
   void run(const Call& call) {
-    if (caller_.state() == corothread::CoroutineState::suspended) [[likely]] {
+    const corothread::CoroutineState state = caller_.state();
+    if (state == corothread::CoroutineState::suspended) [[likely]] {
       caller_.resume(&call);
-    } else {
+    } else if (state == corothread::CoroutineState::initial) {
       caller_.start(&call);
+    } else {
+      call.function(call.argument);  // within a call, which is on this stack already
     }
   }
 

@@ -12,6 +12,7 @@
 #include <new>
 
 #include <evcoro/error.hpp>
+#include <evcoro/tls/detail/claim.hpp>
 #include <evcoro/tls/detail/openssl_stack.hpp>
 #include <evcoro/tls/error.hpp>
 
@@ -49,22 +50,6 @@ class TlsState::Hold {
 
  private:
   TlsState& state_;
-};
-
-// Claim is the right to read, or to write, of one thread at a time.
-class TlsState::Claim {
- public:
-  explicit Claim(bool& is_taken) noexcept
-      : is_taken_(std::exchange(is_taken, true) ? nullptr : &is_taken) {}
-  ~Claim() {
-    if (is_taken_ != nullptr) *is_taken_ = false;
-  }
-  Claim(const Claim&) = delete;
-  Claim& operator=(const Claim&) = delete;
-  explicit operator bool() const noexcept { return is_taken_ != nullptr; }
-
- private:
-  bool* is_taken_;  // nullptr: another thread has it
 };
 
 // Step is what a call of OpenSSL has come to.
@@ -373,28 +358,16 @@ std::error_code TlsState::flush(Patience& patience) noexcept {
 TlsState::Step TlsState::judge(int result, std::size_t count) noexcept {
   using Outcome = Step::Outcome;
   if (result > 0) return {Outcome::done, count};
-  switch (::SSL_get_error(ssl(), result)) {
+  const int error = ::SSL_get_error(ssl(), result);
+  switch (error) {
     case SSL_ERROR_WANT_READ:
       is_starved_ = true;
       return {Outcome::wants_input};
     case SSL_ERROR_ZERO_RETURN:
       return {Outcome::ended};
     default:
-      return {Outcome::failed, 0, reason_of_failure()};
+      return {Outcome::failed, 0, reason_of_failure(*ssl_, error)};
   }
-}
-
-std::error_code TlsState::reason_of_failure() noexcept {
-  const unsigned long error = ::ERR_peek_error();
-  const long verified = ::SSL_get_verify_result(ssl());
-  const bool is_of_ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
-  const int reason = ERR_GET_REASON(error);
-  const std::error_code taken = take_openssl_error();
-  if (is_of_ssl && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return TlsErrc::truncated;
-  if (is_of_ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
-    return certificate_error(verified);
-  }
-  return taken;
 }
 
 // --- the BIO ---
@@ -445,6 +418,7 @@ int TlsState::write_bio(BIO* bio, const char* data, int size) noexcept {
   try {
     self.output_.insert(self.output_.end(), bytes.begin(), bytes.end());
   } catch (const std::bad_alloc&) {
+    errno = ENOMEM;
     return -1;
   }
   return size;

@@ -31,6 +31,10 @@ using Openssl = std::unique_ptr<T, FreeOpenssl>;
 // To be called before any other coroutine runs.
 std::error_code take_openssl_error() noexcept;
 
+// reason_of_failure() is why a call of ssl's has failed, ssl_error being SSL_get_error()'s; empties
+// the queue, too.
+std::error_code reason_of_failure(SSL& ssl, int ssl_error) noexcept;
+
 // certificate_error() is SSL_get_verify_result()'s, which is not X509_V_OK.
 std::error_code certificate_error(long verify_result) noexcept;
 

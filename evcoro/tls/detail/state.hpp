@@ -63,7 +63,6 @@ class TlsState {
 
  private:
   class Hold;
-  class Claim;
   struct Step;
 
   friend std::default_delete<TlsState>;
@@ -93,7 +92,6 @@ class TlsState {
   void shut_down() noexcept;
   std::error_code answer() noexcept;
   Step judge(int result, std::size_t count) noexcept;
-  std::error_code reason_of_failure() noexcept;
 
   static BIO_METHOD* bio_method() noexcept;
   static int read_bio(BIO* bio, char* buffer, int size) noexcept;

@@ -109,7 +109,8 @@ TEST_CASE_METHOD(RulesFixture, "keys of TLS 1.3 are updated while data goes both
   });
 }
 
-TEST_CASE_METHOD(RulesFixture, "OpenSSL can compute on the thread's own stack and on stacks of several sizes") {
+TEST_CASE_METHOD(RulesFixture,
+                 "OpenSSL can compute on the thread's own stack and on stacks of several sizes") {
   server_options.openssl_stack_size = 0;
   client_options.openssl_stack_size = 0;
   REQUIRE(!try_handshake());
