@@ -10,11 +10,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 packages_of() {
   case $1 in
-    build) echo g++ cmake ninja-build pkgconf libc-ares-dev libevent-dev libcli11-dev ;;
+    build) echo g++ cmake ninja-build pkgconf libc-ares-dev libcli11-dev libevent-dev libssl-dev ;;
     run) echo netcat-openbsd ;; # what the server says to try it with
     # With valgrind's headers there, the build tells valgrind where the coroutine stacks are.
     # nft and ip make networks that lose packets.
-    test) echo catch2 gdb iproute2 libssl-dev nftables procps strace valgrind ;;
+    test) echo catch2 curl gdb gnutls-bin iproute2 libssl-dev nftables openssl procps sslscan strace testssl.sh valgrind ;;
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
     aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;
     check) echo clang clang-format clang-tidy git lintian python3-minimal shellcheck ;;

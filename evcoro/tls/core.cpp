@@ -13,6 +13,7 @@ namespace {
 
 // ECDHE and AEAD; those of TLS 1.3 are no others.
 constexpr const char* ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
+constexpr const char* groups = "X25519:P-256:X448:P-384:P-521";
 
 [[noreturn]] void refuse_option(const char* option) {
   throw std::system_error(system_error(EINVAL), option);
@@ -68,6 +69,7 @@ Openssl<SSL_CTX> TlsCore::make_context() const {
   SSL_CTX_set_max_proto_version(context, number_of(rules_.highest_version));
   ::SSL_CTX_set_security_level(context, 2);
   if (::SSL_CTX_set_cipher_list(context, ciphers) != 1) throw_openssl("cipher list");
+  if (SSL_CTX_set1_groups_list(context, groups) != 1) throw_openssl("groups");
   ::SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
