@@ -55,6 +55,7 @@ delays() {
 by_find_package() {
   build "$1" tests/install/find_package "${@:2}"
   works "$work/$1/consumer" evcoro
+  works "$work/$1/consumer_tls" tls
   build "$1-layers" tests/install/layers "${@:2}"
   works "$work/$1-layers/stacks_alone" stacks
   works "$work/$1-layers/corothread_alone" corothread
@@ -73,6 +74,11 @@ by_pkg_config() {
   g++ -std=c++20 "${warnings[@]}" tests/install/consumer.cpp -o "$program" \
     -Wl,-rpath,"$2" "${flags[@]}"
   works "$program" evcoro
+  read -r -a flags < <(pkg-config --cflags --libs "${@:3}" evcoro-tls)
+  g++ -std=c++20 "${warnings[@]}" tests/install/consumer_tls.cpp -o "$program-tls" \
+    -Wl,-rpath,"$2" "${flags[@]}"
+  works "$program-tls" tls
+  read -r -a flags < <(pkg-config --cflags --libs "${@:3}" evcoro)
   gcc -std=c11 "${warnings[@]}" tests/install/c/echo.c tests/install/c/any_port.c -o "$program-in-c" \
     -Wl,-rpath,"$2" "${flags[@]}"
   echoes "$program-in-c"
@@ -149,7 +155,7 @@ multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 quietly "$work/shared.log" cmake --install build/package --prefix "$work/shared"
 has_headers "$work/shared/include"
 # All but the one to preload, which interposes functions of libc.
-exports_only_ours "$work/shared/lib/$multiarch"/libevcoro{,_corothread,_stacks}.so
+exports_only_ours "$work/shared/lib/$multiarch"/libevcoro{,_corothread,_stacks,_tls}.so
 [[ -e $work/shared/lib/$multiarch/evcoro0.1/libevcoro_mutexcheck.so ]] || die "libevcoro_mutexcheck.so is missing"
 by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
 delays "$work/by-shared-c/delay"

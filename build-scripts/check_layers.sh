@@ -7,6 +7,7 @@ cd "$root"
 
 readonly libevent='^[<"](event2/|event\.h|evhttp\.h|evdns\.h|evutil\.h|evrpc\.h)'
 readonly cares='^[<"]ares'
+readonly openssl='^[<"]openssl/'
 readonly nobody='^$'
 
 # Every include directive of the tree: file:line, a tab, the name with the delimiter before it.
@@ -40,6 +41,8 @@ forbid '^(stacks|corothread|evcoro|programs)/' \
   "libevent is for evcoro's .cpp files and evcoro/detail/*_libevent.hpp"
 forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/net/.*\.cpp$' "$cares" \
   "c-ares is for evcoro/net's .cpp files"
+forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/tls/(.*\.cpp|detail/.*)$' "$openssl" \
+  "OpenSSL is for evcoro/tls's .cpp files and evcoro/tls/detail"
 forbid '^tutorial/' '^tutorial/(12|2[0-37])_' "$libevent" \
   'only chapters 12, 20 to 23 and 27 are about libevent'
 forbid '^tutorial/' "$nobody" '^"|^<(programs|tests|tutorial|catch2|support)/' \
@@ -49,6 +52,7 @@ forbid '^(stacks|corothread|evcoro)/' "$nobody" '^[<"](programs|tests|tutorial)/
 
 # Siblings inside evcoro.
 forbid '^evcoro/http/' "$nobody" '^[<"]evcoro/tls/' 'http does without tls'
+forbid '^evcoro/' '^evcoro/tls/' '^[<"]evcoro/tls/' 'evcoro does without tls'
 forbid '^evcoro/' '^evcoro/hook/' '^[<"]evcoro/hook/' 'nothing depends on the hooks'
 
 # detail/ is private to its layer.

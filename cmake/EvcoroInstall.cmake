@@ -53,7 +53,20 @@ function(evcoro_install_pkg_config)
   get_target_property(definitions evcoro_corothread INTERFACE_COMPILE_DEFINITIONS)
   evcoro_flags(definitions -D ${definitions})
   evcoro_flags(cxx_runtime -l ${evcoro_cxx_runtime})
-  configure_file(${PROJECT_SOURCE_DIR}/cmake/evcoro.pc.in evcoro.pc @ONLY)
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/evcoro.pc
+  evcoro_install_pc_file(evcoro evcoro.pc.in)
+  if(TARGET evcoro_tls)
+    evcoro_install_layer_pc_file(tls "TLS for evcoro, by OpenSSL" "libssl >= 3.0, libcrypto >= 3.0")
+  endif()
+endfunction()
+
+# evcoro_install_layer_pc_file(<layer> <description> <private requirements>): of a layer above evcoro.
+function(evcoro_install_layer_pc_file layer description requires)
+  evcoro_install_pc_file(evcoro-${layer} evcoro-layer.pc.in)
+endfunction()
+
+# evcoro_install_pc_file(<module> <template>)
+function(evcoro_install_pc_file module template)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/${template} ${module}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${module}.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 endfunction()

@@ -316,6 +316,8 @@ TEST_CASE("chapter 32, loops on every core") {
   require_prints_as_expected("32_loops_on_every_core");
 }
 
+TEST_CASE("chapter 33, echo under TLS") { require_prints_as_expected("33_tls_echo"); }
+
 TEST_CASE("chapters 20 to 23, an application takes coroutines in") {
   const std::string name = GENERATE("20_before", "21_attach", "22_handler", "23_lines");
   CAPTURE(name);
