@@ -9,11 +9,13 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <system_error>
 
 #include <evcoro/io/io_result.hpp>
 #include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
 
 namespace evcoro {
 
@@ -42,6 +44,51 @@ concept WaitingStream = Stream<S> && requires(S& stream, Timeout timeout) {
   { stream.wait_readable(timeout) } -> std::same_as<std::error_code>;
 };
 
+// FileStream is a Stream that can send files: send_file() sends count bytes of a file, from offset
+// on; see Socket.
+template <class S>
+concept FileStream = Stream<S> &&
+    requires(S& stream, int file, std::uint64_t offset, std::size_t count, Timeout timeout) {
+  { stream.send_file(file, offset, count, timeout) } -> std::same_as<IoResult>;
+};
+
+namespace detail {
+
+// StreamOperations is what AnyStream calls; nullptr is what the stream can't do.
+struct StreamOperations {
+  IoResult (*recv)(void* self, std::span<std::byte> buffer, Timeout timeout);
+  IoResult (*send)(void* self, std::span<const std::byte> data, Timeout timeout);
+  std::error_code (*wait_readable)(void* self, Timeout timeout) = nullptr;
+  IoResult (*send_file)(void* self, int file, std::uint64_t offset, std::size_t count,
+                        Timeout timeout) = nullptr;
+};
+
+template <Stream S>
+constexpr StreamOperations make_stream_operations() noexcept {
+  StreamOperations made{
+      .recv = [](void* self, std::span<std::byte> buffer,
+                 Timeout timeout) { return static_cast<S*>(self)->recv(buffer, timeout); },
+      .send = [](void* self, std::span<const std::byte> data,
+                 Timeout timeout) { return static_cast<S*>(self)->send(data, timeout); }};
+  if constexpr (WaitingStream<S>) {
+    made.wait_readable = [](void* self, Timeout timeout) {
+      return static_cast<S*>(self)->wait_readable(timeout);
+    };
+  }
+  if constexpr (FileStream<S>) {
+    made.send_file = [](void* self, int file, std::uint64_t offset, std::size_t count,
+                        Timeout timeout) {
+      return static_cast<S*>(self)->send_file(file, offset, count, timeout);
+    };
+  }
+  return made;
+}
+
+template <Stream S>
+inline constexpr StreamOperations stream_operations = make_stream_operations<S>();
+
+}  // namespace detail
+
 // AnyStream refers to a stream of any type, which must stay where it is for as long. It is a Stream
 // itself.
 class AnyStream {
@@ -49,7 +96,7 @@ class AnyStream {
   template <Stream S>
   requires(!std::same_as<S, AnyStream>) AnyStream(S& stream)
   noexcept  // NOLINT: implicit
-      : stream_(&stream), operations_(&operations_of<S>) {}
+      : stream_(&stream), operations_(&detail::stream_operations<S>) {}
 
   IoResult recv(std::span<std::byte> buffer, Timeout timeout = {}) const {
     return operations_->recv(stream_, buffer, timeout);
@@ -64,35 +111,20 @@ class AnyStream {
     return can_wait() ? operations_->wait_readable(stream_, timeout) : std::error_code{};
   }
 
- private:
-  struct Operations {
-    IoResult (*recv)(void* self, std::span<std::byte> buffer, Timeout timeout);
-    IoResult (*send)(void* self, std::span<const std::byte> data, Timeout timeout);
-    std::error_code (*wait_readable)(void* self, Timeout timeout);  // or nullptr
-  };
-
-  template <class S>
-  static constexpr auto waiting() noexcept -> decltype(Operations::wait_readable) {
-    if constexpr (WaitingStream<S>) {
-      return
-          [](void* self, Timeout timeout) { return static_cast<S*>(self)->wait_readable(timeout); };
-    } else {
-      return nullptr;
-    }
+  // send_file() is the stream's; of one that can't, the file is read and sent piece by piece.
+  IoResult send_file(int file, std::uint64_t offset, std::size_t count,
+                     Timeout timeout = {}) const {
+    return operations_->send_file != nullptr
+               ? operations_->send_file(stream_, file, offset, count, timeout)
+               : send_what_is_read(file, offset, count, timeout);
   }
 
-  template <class S>
-  static constexpr Operations operations_of{
-      [](void* self, std::span<std::byte> buffer, Timeout timeout) {
-        return static_cast<S*>(self)->recv(buffer, timeout);
-      },
-      [](void* self, std::span<const std::byte> data, Timeout timeout) {
-        return static_cast<S*>(self)->send(data, timeout);
-      },
-      waiting<S>()};
+ private:
+  EVCORO_API IoResult send_what_is_read(int file, std::uint64_t offset, std::size_t count,
+                                        Timeout timeout) const;
 
   void* stream_;
-  const Operations* operations_;
+  const detail::StreamOperations* operations_;
 };
 
 }  // namespace evcoro
