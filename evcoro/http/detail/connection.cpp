@@ -1,0 +1,209 @@
+#include <evcoro/http/detail/connection.hpp>
+
+#include <charconv>
+#include <utility>
+
+#include <evcoro/http/detail/date.hpp>
+#include <evcoro/http/detail/fields_access.hpp>
+#include <evcoro/thread.hpp>
+
+namespace evcoro::http::detail {
+namespace {
+
+constexpr std::size_t most_lingered = 1024 * 1024;  // bytes that a peer still sends, dropped
+
+}  // namespace
+
+bool Connection::keeps_alive() const noexcept {
+  return head_.keeps_alive && count_ < options_.limits.requests && !is_draining() &&
+         body_.failure() == Status::none && body_.can_be_dropped();
+}
+
+// --- waiting ---
+
+void Connection::take_memory() {
+  workspace_ = take_workspace();
+  FieldsAccess::guard(workspace_->response_fields);
+  FieldsAccess::guard(workspace_->response_trailers);
+  input_.use(*workspace_);
+  output_.use(workspace_->out);
+}
+
+// False at the end of the connection.
+bool Connection::wait_for_request() {
+  if (workspace_ && !input_.empty()) return true;
+  if (count_ > 0 && (output_.flush() || is_draining())) return false;
+  if (stream_.can_wait()) return wait_without_memory();
+  if (!workspace_) take_memory();
+  return true;
+}
+
+bool Connection::wait_without_memory() {
+  const auto& limits = options_.limits;
+  const TimePoint deadline = Timeout{count_ == 0 ? limits.head : limits.keep_alive}.deadline();
+  while (true) {
+    if (workspace_ && !workspace_->is_small()) workspace_.discard();
+    workspace_.reset();
+    if (!wait_idly(deadline)) return false;
+    take_memory();
+    const IoResult in = stream_.recv(input_.room(), no_wait);
+    input_.added(in.count);
+    if (in.error != std::errc::timed_out) return !in.error && in.count > 0;
+  }
+}
+
+// False if nothing has come.
+bool Connection::wait_idly(TimePoint deadline) {
+  if (entry_ != nullptr) entry_->set_idle(count_ > 0);
+  const auto error = stream_.wait_readable(deadline);
+  if (entry_ == nullptr) return !error;
+  entry_->set_idle(false);
+  const bool was_ended = entry_->take_ended_idle();
+  if (!error && was_ended) this_thread::acknowledge_cancellation();
+  return !error;
+}
+
+// --- the head ---
+
+// A line without anything before the request is passed over, once (RFC 9112, 2.2). False if it
+// takes more to know whether there is one.
+bool Connection::skip_empty_line() noexcept {
+  if (has_skipped_line_ || !input_.window().starts_with('\r')) return !input_.empty();
+  if (input_.window().size() == 1) return false;
+  has_skipped_line_ = true;
+  if (input_.window().starts_with("\r\n")) input_.consume(2);
+  return !input_.empty();
+}
+
+// The deadline begins when something of the head is there, but not all.
+bool Connection::receive_head(bool has_begun, TimePoint& deadline) {
+  if (output_.flush()) return false;
+  const auto& limits = options_.limits;
+  if (has_begun && deadline == never) deadline = Clock::now() + limits.head;
+  const bool waits_here = !has_begun && !stream_.can_wait() && count_ > 0;
+  const Timeout timeout = has_begun    ? Timeout{deadline}
+                          : waits_here ? Timeout{limits.keep_alive}
+                                       : Timeout{limits.head};
+  const IoResult in = stream_.recv(input_.room(), timeout);
+  if (in.error == std::errc::timed_out && has_begun) answer(Status::request_timeout);
+  input_.added(in.count);
+  return !in.error && in.count > 0;
+}
+
+// False at the end of the connection; if that is for a reason, the client has been told.
+bool Connection::read_head() {
+  parser_.start(options_.limits, workspace_->fields);
+  has_skipped_line_ = false;
+  head_ = {};
+  TimePoint deadline = never;
+  while (true) {
+    const bool has_text = skip_empty_line();
+    const Parser::Found found =
+        has_text ? parser_.read_head(input_.window(), head_) : Parser::Found{};
+    if (found.state == Parser::State::whole) {
+      input_.pin(found.size);
+      return true;
+    }
+    if (found.state == Parser::State::failed) {
+      answer(parser_.failure());
+      return false;
+    }
+    const bool has_begun = has_skipped_line_ || !input_.empty();
+    if (!receive_head(has_begun, deadline)) return false;
+  }
+}
+
+// --- the exchange ---
+
+bool Connection::exchange() {
+  workspace_->response_fields.clear();
+  workspace_->response_trailers.clear();
+  workspace_->parameters.clear();
+  body_.start(head_, workspace_->trailers);
+  Request request{*this};
+  Response response{*this};
+  try {
+    handler_(request, response);
+  } catch (...) {
+    exception_ = std::current_exception();
+  }
+  return settle(response);
+}
+
+// False if the connection ends here.
+bool Connection::settle(Response& response) {
+  if (response.is_upgraded_) return false;
+  const bool has_thrown = exception_ != nullptr;
+  if (!response.has_begun() && (has_thrown || body_.failure() != Status::none)) {
+    answer(has_thrown ? Status::internal_server_error : body_.failure());
+    return false;
+  }
+  if (has_thrown && !response.is_complete()) {
+    output_.cut(std::make_error_code(std::errc::operation_canceled));
+  }
+  if (response.end() || output_.error()) return false;
+  if (has_thrown || response.closes_ || !body_.drop()) {
+    has_unread_ = !body_.is_over() || !input_.empty();
+    return false;
+  }
+  if (flush_response()) return false;
+  input_.unpin();
+  return true;
+}
+
+std::error_code Connection::flush_response() {
+  const bool may_wait =
+      !input_.empty() && body_.is_over() && output_.buffer().size() < options_.gather;
+  return may_wait ? output_.error() : output_.flush();
+}
+
+// --- answers of the library's own ---
+
+void Connection::append_answer(Status status) {
+  const std::string_view reason = reason_phrase(status);
+  char number[8];
+  const auto put = [&](std::size_t value) -> std::string_view {
+    return {number,
+            static_cast<std::size_t>(std::to_chars(number, number + 8, value).ptr - number)};
+  };
+  std::string& out = output_.buffer();
+  out.append("HTTP/1.1 ").append(put(static_cast<std::size_t>(status))).append(" ");
+  out.append(reason).append("\r\n").append(date_line());
+  out.append("Content-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
+  out.append(put(reason.size() + 1)).append("\r\n\r\n");
+  // What was asked isn't known if its head was bad: then a body is right.
+  if (parser_.failure() == Status::none && head_.method == Method::head) return;
+  out.append(reason).append("\n");
+}
+
+void Connection::answer(Status status) {
+  append_answer(status);
+  output_.flush();
+  has_unread_ = true;
+}
+
+// --- the whole ---
+
+// If a connection is closed with something unread, the kernel resets it, and the peer may lose the
+// last response. So what it still sends is dropped, until it closes its end.
+void Connection::linger() {
+  if (output_.error() || !has_unread_) return;
+  const TimePoint deadline = Clock::now() + options_.limits.linger;
+  input_.use(*workspace_);
+  for (std::size_t dropped = 0; dropped < most_lingered;) {
+    const IoResult in = stream_.recv(input_.room(), deadline);
+    if (in.error || in.count == 0) return;
+    dropped += in.count;
+  }
+}
+
+void Connection::run() {
+  while (wait_for_request() && read_head()) {
+    ++count_;
+    if (!exchange()) break;
+  }
+  if (workspace_ && !output_.flush()) linger();
+  if (exception_ != nullptr) std::rethrow_exception(exception_);
+}
+
+}  // namespace evcoro::http::detail

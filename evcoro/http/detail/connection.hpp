@@ -1,0 +1,97 @@
+// Connection: one request after the other, on a stream.
+//
+//   wait_for_request()     idle: no Workspace, only two pages of stack
+//        |  something is there: take a Workspace
+//        v
+//   read_head()            Input, Parser --bad, late--> answer(), the end
+//        |
+//        v
+//   exchange()             the handler, with Request and Response: Body, Output
+//        |
+//        v
+//   settle()               500, or the end of the response; what of the body is left; flush
+//        |
+//        +-- the next, if the connection is kept
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <string_view>
+
+#include <evcoro/http/detail/body.hpp>
+#include <evcoro/http/detail/head.hpp>
+#include <evcoro/http/detail/input.hpp>
+#include <evcoro/http/detail/output.hpp>
+#include <evcoro/http/detail/parser.hpp>
+#include <evcoro/http/detail/registry.hpp>
+#include <evcoro/http/detail/workspace.hpp>
+#include <evcoro/http/serve.hpp>
+
+namespace evcoro::http::detail {
+
+class Connection {
+ public:
+  // entry is nullptr of a connection that nobody drains.
+  Connection(AnyStream stream, const Handler& handler, const ServeOptions& options,
+             const Address& peer, RegistryEntry* entry) noexcept
+      : stream_(stream),
+        handler_(handler),
+        options_(options),
+        peer_(peer),
+        entry_(entry),
+        output_(stream, options.limits.write_idle),
+        body_(stream, input_, output_, parser_, options.limits) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void run();
+
+  // These are for Request, Response and Upgraded.
+  const ServeOptions& options() const noexcept { return options_; }
+  const Address& peer() const noexcept { return peer_; }
+  const Head& head() const noexcept { return head_; }
+  Workspace& workspace() noexcept { return *workspace_; }
+  AnyStream stream() const noexcept { return stream_; }
+  Input& input() noexcept { return input_; }
+  Output& output() noexcept { return output_; }
+  Body& body() noexcept { return body_; }
+
+  // keeps_alive() says whether a further request may follow this one.
+  bool keeps_alive() const noexcept;
+
+  // flush_response() sends what is complete, unless it may wait for the next response.
+  std::error_code flush_response();
+
+ private:
+  bool is_draining() const noexcept { return entry_ != nullptr && entry_->is_draining(); }
+  bool wait_for_request();
+  bool wait_without_memory();
+  bool wait_idly(TimePoint deadline);
+  void take_memory();
+  bool read_head();
+  bool skip_empty_line() noexcept;
+  bool receive_head(bool has_begun, TimePoint& deadline);
+  bool exchange();
+  bool settle(Response& response);
+  void answer(Status status);
+  void append_answer(Status status);
+  void linger();
+
+  AnyStream stream_;
+  const Handler& handler_;
+  const ServeOptions& options_;
+  const Address& peer_;
+  RegistryEntry* const entry_;
+  PooledWorkspace workspace_;
+  Parser parser_{Parser::Kind::request};
+  Head head_;
+  Input input_;
+  Output output_;
+  Body body_;
+  std::exception_ptr exception_;   // the handler's, thrown on when the client has been served
+  std::size_t count_ = 0;          // of requests
+  bool has_skipped_line_ = false;  // before the head that is being read
+  bool has_unread_ = false;        // the peer may have sent more than was read
+};
+
+}  // namespace evcoro::http::detail

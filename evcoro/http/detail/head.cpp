@@ -1,0 +1,322 @@
+#include <evcoro/http/detail/head.hpp>
+
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include <evcoro/http/detail/fields_access.hpp>
+#include <evcoro/http/detail/text.hpp>
+
+namespace evcoro::http::detail {
+namespace {
+
+constexpr Status fine = Status::none;
+constexpr Status bad = Status::bad_request;
+
+constexpr std::string_view line_end = "\r\n";
+
+// Semantics is what the fields say of the connection and of the body.
+struct Semantics {
+  int hosts = 0;
+  int lengths = 0;
+  bool has_codings = false;
+  bool chunked_is_last = false;
+  bool follows_chunked = false;
+  bool has_other_coding = false;
+  bool closes = false;
+  bool keeps_alive = false;
+  bool upgrades = false;
+  std::string_view host;
+  std::string_view length;
+  std::string_view expect;
+  std::string_view upgrade;
+};
+
+void read_connection(std::string_view value, Semantics& out) noexcept {
+  for_each_element(value, [&](std::string_view option) {
+    if (equals_ignoring_case(option, "close")) out.closes = true;
+    if (equals_ignoring_case(option, "keep-alive")) out.keeps_alive = true;
+    if (equals_ignoring_case(option, "upgrade")) out.upgrades = true;
+  });
+}
+
+// Several fields are one list.
+void read_transfer_encoding(std::string_view value, Semantics& out) noexcept {
+  for_each_element(value, [&](std::string_view coding) {
+    if (out.chunked_is_last) out.follows_chunked = true;
+    out.has_codings = true;
+    out.chunked_is_last = equals_ignoring_case(coding, "chunked");
+    if (!out.chunked_is_last) out.has_other_coding = true;
+  });
+}
+
+void read_field(std::string_view name, std::string_view value, Semantics& out) noexcept {
+  switch (name.size()) {
+    case 4:
+      if (equals_ignoring_case(name, "host")) ++out.hosts, out.host = value;
+      break;
+    case 6:
+      if (equals_ignoring_case(name, "expect")) out.expect = value;
+      break;
+    case 7:
+      if (equals_ignoring_case(name, "upgrade")) out.upgrade = value;
+      break;
+    case 10:
+      if (equals_ignoring_case(name, "connection")) read_connection(value, out);
+      break;
+    case 14:
+      if (equals_ignoring_case(name, "content-length")) ++out.lengths, out.length = value;
+      break;
+    case 17:
+      if (equals_ignoring_case(name, "transfer-encoding")) read_transfer_encoding(value, out);
+      break;
+  }
+}
+
+Semantics read_semantics(const Fields& fields) noexcept {
+  Semantics out;
+  for (const auto [name, value] : fields) read_field(name, value, out);
+  return out;
+}
+
+// Only digits, and no more than fit into a signed number: so that sums don't overflow.
+bool read_length(std::string_view text, std::uint64_t& length) noexcept {
+  std::int64_t value = 0;
+  if (text.empty() || !is_digit(text.front())) return false;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return false;
+  length = static_cast<std::uint64_t>(value);
+  return true;
+}
+
+Status read_framing(const Semantics& said, Head& head) noexcept {
+  if (said.has_codings) {
+    if (said.lengths > 0 || head.minor == 0) return bad;
+    if (!said.chunked_is_last || said.follows_chunked) return bad;
+    if (said.has_other_coding) return Status::not_implemented;
+    head.framing = Framing::chunked;
+    return fine;
+  }
+  if (said.lengths == 0) return fine;
+  if (said.lengths > 1 || !read_length(said.length, head.length)) return bad;
+  head.framing = Framing::length;
+  return fine;
+}
+
+bool is_port(std::string_view text) noexcept {
+  if (text.size() > 5) return false;
+  unsigned port = 0;
+  for (const char c : text) {
+    if (!is_digit(c)) return false;
+    port = port * 10 + static_cast<unsigned>(c - '0');
+  }
+  return port <= 65535;
+}
+
+// Splits an absolute target, "http://host/path?query".
+bool read_absolute_target(Head& head) noexcept {
+  const std::size_t scheme_end = head.target.find("://");
+  if (scheme_end == std::string_view::npos) return false;
+  const std::string_view scheme = head.target.substr(0, scheme_end);
+  if (!equals_ignoring_case(scheme, "http") && !equals_ignoring_case(scheme, "https")) return false;
+  std::string_view rest = head.target.substr(scheme_end + 3);
+  const std::size_t host_end = rest.find_first_of("/?");
+  head.host = rest.substr(0, host_end);
+  rest.remove_prefix(head.host.size());
+  head.path = rest;
+  return is_host(head.host);
+}
+
+Status read_target(Head& head) noexcept {
+  const std::string_view target = head.target;
+  if (target.front() == '/') {
+    head.path = target;
+  } else if (target == "*") {
+    if (head.method != Method::options) return bad;
+    head.path = target;
+  } else if (!read_absolute_target(head)) {
+    return bad;
+  }
+  if (std::memchr(target.data(), '#', target.size()) != nullptr) return bad;
+  const std::size_t mark = head.path.find('?');
+  if (mark != std::string_view::npos) head.query = head.path.substr(mark + 1);
+  head.path = head.path.substr(0, mark);
+  if (head.path.empty()) head.path = "/";
+  return fine;
+}
+
+// text is such as " HTTP/1.1".
+Status read_protocol(std::string_view text, Head& head) noexcept {
+  if (!text.starts_with(" HTTP/") || text[7] != '.') return bad;
+  if (text[6] != '1' || (text[8] != '0' && text[8] != '1')) {
+    return is_digit(text[6]) && is_digit(text[8]) ? Status::http_version_not_supported : bad;
+  }
+  head.minor = text[8] == '1' ? 1 : 0;
+  return fine;
+}
+
+// line is without its end.
+Status read_request_line(std::string_view line, Method method, Head& head) noexcept {
+  constexpr std::size_t tail = std::string_view{" HTTP/1.1"}.size();
+  const std::string_view name = to_string(method);
+  if (name.empty()) return Status::not_implemented;
+  if (line.size() < name.size() + tail + 2) return bad;
+  if (!line.starts_with(name) || line[name.size()] != ' ') return bad;
+  const Status status = read_protocol(line.substr(line.size() - tail), head);
+  if (status != fine) return status;
+  head.method = method;
+  head.target = line.substr(name.size() + 1, line.size() - tail - name.size() - 1);
+  if (head.target.front() == ' ' || head.target.back() == ' ') return bad;
+  return read_target(head);
+}
+
+Status read_status_line(std::string_view line, Head& head) noexcept {
+  constexpr std::string_view protocol = "HTTP/1.";
+  if (line.size() < 12 || !line.starts_with(protocol) || line[8] != ' ') return bad;
+  if ((line[7] != '0' && line[7] != '1') || (line.size() > 12 && line[12] != ' ')) return bad;
+  int number = 0;
+  for (const char c : line.substr(9, 3)) {
+    if (!is_digit(c)) return bad;
+    number = number * 10 + (c - '0');
+  }
+  if (number < 100) return bad;
+  head.status = static_cast<Status>(number);
+  head.minor = line[7] == '1' ? 1 : 0;
+  head.reason = line.size() > 13 ? line.substr(13) : std::string_view{};
+  return fine;
+}
+
+// Everything but the first line, which is returned without its end.
+Status read_lines(std::string_view text, const Limits& limits, Fields& fields,
+                  std::string_view& first_line) noexcept {
+  auto& entries = FieldsAccess::entries(fields);
+  FieldsAccess::borrow(fields, text.data());
+  const std::size_t begin = entries.empty() ? text.size() - 2 : entries.front().name;
+  if (begin < 3 || text.substr(begin - 2, 2) != line_end) return bad;
+  first_line = text.substr(0, begin - 2);
+  if (first_line.size() > limits.request_line) return Status::uri_too_long;
+  if (text.size() - begin - 2 > limits.fields_size) return Status::request_header_fields_too_large;
+  if (count_controls(text) != 2 * (entries.size() + 2)) return bad;
+  return read_fields(text.substr(begin), limits, begin, entries);
+}
+
+Status read_host(const Semantics& said, Head& head) noexcept {
+  if (said.hosts > 1 || (said.hosts == 0 && head.minor == 1)) return bad;
+  if (said.hosts == 1 && !is_host(said.host)) return bad;
+  if (head.host.empty()) head.host = said.host;  // that of an absolute target goes before
+  return fine;
+}
+
+void read_connection_end(const Semantics& said, Head& head) noexcept {
+  head.keeps_alive = !said.closes && (head.minor == 1 || said.keeps_alive);
+  head.wants_upgrade = said.upgrades && !said.upgrade.empty() && head.minor == 1;
+  head.upgrade = said.upgrade;
+}
+
+}  // namespace
+
+// Sixteen bytes at a time, which compilers turn into vectors.
+std::size_t count_controls(std::string_view text) noexcept {
+  using Bytes [[gnu::vector_size(16)]] = unsigned char;
+  using Masks [[gnu::vector_size(16)]] = signed char;
+  constexpr std::size_t most_rounds = 127;  // of what a byte of the sums holds
+  std::size_t count = 0;
+  std::size_t at = 0;
+  while (text.size() - at >= sizeof(Bytes)) {
+    Masks sums{};
+    for (std::size_t i = 0; i < most_rounds && text.size() - at >= sizeof(Bytes); ++i) {
+      Bytes bytes;
+      std::memcpy(&bytes, text.data() + at, sizeof bytes);
+      sums -= ((bytes < 0x20) & (bytes != '\t')) | (bytes == 0x7f);
+      at += sizeof bytes;
+    }
+    for (std::size_t i = 0; i < sizeof sums; ++i) count += static_cast<std::size_t>(sums[i]);
+  }
+  for (; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    count += (byte < 0x20 && byte != '\t') || byte == 0x7f;
+  }
+  return count;
+}
+
+Status read_fields(std::string_view section, const Limits& limits, std::size_t offset,
+                   std::vector<FieldEntry>& entries) noexcept {
+  std::size_t at = 0;  // in section
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    FieldEntry& entry = entries[i];
+    const std::size_t next =
+        i + 1 < entries.size() ? entries[i + 1].name - offset : section.size() - 2;
+    const std::size_t name_end = at + entry.name_size;
+    if (entry.name - offset != at || name_end + 3 > next) return bad;
+    if (section[name_end] != ':' || section.substr(next - 2, 2) != line_end) return bad;
+    if (next - 2 - at > limits.field) return Status::request_header_fields_too_large;
+    const std::string_view value = trim(section.substr(name_end + 1, next - name_end - 3));
+    entry.value = static_cast<std::uint32_t>(offset) +
+                  static_cast<std::uint32_t>(value.data() - section.data());
+    entry.value_size = static_cast<std::uint32_t>(value.size());
+    at = next;
+  }
+  return section.substr(at) == line_end ? fine : bad;
+}
+
+bool is_host(std::string_view text) noexcept {
+  std::string_view name = text;
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos || end < 3) return false;
+    for (const char c : text.substr(1, end - 1)) {
+      if (hex_value(c) < 0 && c != ':' && c != '.') return false;
+    }
+    name = text.substr(end + 1);
+    return name.empty() || (name.front() == ':' && is_port(name.substr(1)));
+  }
+  const std::size_t colon = text.find(':');
+  if (colon != std::string_view::npos && !is_port(text.substr(colon + 1))) return false;
+  name = text.substr(0, colon);
+  for (const char c : name) {
+    const bool is_usual = is_digit(c) || is_letter(c) || c == '.' || c == '-';
+    if (!is_usual && std::string_view{"_~%!$&'()*+,;="}.find(c) == std::string_view::npos) {
+      return false;
+    }
+  }
+  return !name.empty();
+}
+
+Status read_request_head(std::string_view text, Method method, const Limits& limits, Fields& fields,
+                         Head& head) noexcept {
+  head = {};
+  std::string_view line;
+  if (const auto status = read_lines(text, limits, fields, line); status != fine) return status;
+  if (const auto status = read_request_line(line, method, head); status != fine) return status;
+  const Semantics said = read_semantics(fields);
+  if (const auto status = read_host(said, head); status != fine) return status;
+  if (const auto status = read_framing(said, head); status != fine) return status;
+  read_connection_end(said, head);
+  if (head.framing == Framing::length && head.length == 0) head.framing = Framing::none;
+  if (said.expect.empty() || head.minor == 0) return fine;
+  if (!equals_ignoring_case(said.expect, "100-continue")) return Status::expectation_failed;
+  head.expects_continue = head.framing != Framing::none;
+  return fine;
+}
+
+Status read_response_head(std::string_view text, Method answers, const Limits& limits,
+                          Fields& fields, Head& head) noexcept {
+  head = {};
+  std::string_view line;
+  if (read_lines(text, limits, fields, line) != fine) return Status::bad_gateway;
+  if (read_status_line(line, head) != fine) return Status::bad_gateway;
+  const Semantics said = read_semantics(fields);
+  if (read_framing(said, head) != fine) return Status::bad_gateway;
+  read_connection_end(said, head);
+  const int number = to_number(head.status);
+  const bool is_bare = number < 200 || number == 204 || number == 304 || answers == Method::head;
+  if (is_bare) {
+    head.framing = Framing::none;
+  } else if (head.framing == Framing::none) {
+    head.framing = Framing::until_close;
+    head.keeps_alive = false;
+  }
+  return fine;
+}
+
+}  // namespace evcoro::http::detail

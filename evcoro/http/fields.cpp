@@ -1,0 +1,111 @@
+#include <evcoro/http/fields.hpp>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <utility>
+
+#include <evcoro/http/detail/text.hpp>
+#include <evcoro/http/error.hpp>
+
+namespace evcoro::http {
+namespace {
+
+using detail::equals_ignoring_case;
+
+constexpr std::array<std::string_view, 6> reserved_names{"Connection",        "Content-Length",
+                                                         "Keep-Alive",        "Proxy-Connection",
+                                                         "Transfer-Encoding", "Upgrade"};
+
+bool is_reserved(std::string_view name) noexcept {
+  return std::ranges::any_of(reserved_names, [&](std::string_view reserved) {
+    return equals_ignoring_case(name, reserved);
+  });
+}
+
+bool is_value_character(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte >= 0x20 && byte != 0x7f) || c == '\t';
+}
+
+}  // namespace
+
+Fields::Fields(const Fields& other) : is_guarded_(other.is_guarded_) {
+  for (const Field field : other) {
+    const auto at = static_cast<std::uint32_t>(text_.size());
+    text_.append(field.name).append(field.value);
+    const auto name_size = static_cast<std::uint32_t>(field.name.size());
+    entries_.push_back(
+        {at, name_size, at + name_size, static_cast<std::uint32_t>(field.value.size())});
+  }
+}
+
+Fields& Fields::operator=(const Fields& other) {
+  if (this != &other) *this = Fields{other};
+  return *this;
+}
+
+std::optional<std::string_view> Fields::get(std::string_view name) const noexcept {
+  for (const Field field : *this) {
+    if (equals_ignoring_case(field.name, name)) return field.value;
+  }
+  return std::nullopt;
+}
+
+std::size_t Fields::count(std::string_view name) const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      *this, [&](const Field& field) { return equals_ignoring_case(field.name, name); }));
+}
+
+std::error_code Fields::check(std::string_view name, std::string_view value) const noexcept {
+  if (!detail::is_token(name)) return Errc::invalid_field_name;
+  if (!std::ranges::all_of(value, is_value_character)) return Errc::invalid_field_value;
+  if (is_guarded_ && is_reserved(name)) return Errc::reserved_field;
+  return {};
+}
+
+std::error_code Fields::add(std::string_view name, std::string_view value) {
+  value = detail::trim(value);
+  if (const auto error = check(name, value)) return error;
+  if (is_own(name) || is_own(value)) return add(std::string{name}, std::string{value});
+  own_text();
+  text_.reserve(text_.size() + name.size() + value.size());
+  const auto at = static_cast<std::uint32_t>(text_.size());
+  const auto name_size = static_cast<std::uint32_t>(name.size());
+  entries_.push_back({at, name_size, at + name_size, static_cast<std::uint32_t>(value.size())});
+  text_.append(name).append(value);
+  return {};
+}
+
+std::error_code Fields::set(std::string_view name, std::string_view value) {
+  if (const auto error = check(name, detail::trim(value))) return error;
+  if (!contains(name)) return add(name, value);
+  const std::string owned_name{name};
+  const std::string owned_value{value};
+  erase(owned_name);
+  return add(owned_name, owned_value);
+}
+
+std::size_t Fields::erase(std::string_view name) {
+  return std::erase_if(entries_, [&](const detail::FieldEntry& entry) {
+    return equals_ignoring_case({text() + entry.name, entry.name_size}, name);
+  });
+}
+
+void Fields::clear() noexcept {
+  entries_.clear();
+  text_.clear();
+  borrowed_ = nullptr;
+}
+
+// What lies in the text itself would move with it.
+bool Fields::is_own(std::string_view part) const noexcept {
+  const std::less_equal<const char*> before;
+  return before(text_.data(), part.data()) && before(part.data(), text_.data() + text_.size());
+}
+
+void Fields::own_text() {
+  if (borrowed_ != nullptr) *this = Fields{*this};
+}
+
+}  // namespace evcoro::http

@@ -1,0 +1,246 @@
+#include <evcoro/http/response.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <string>
+
+#include <evcoro/http/detail/connection.hpp>
+#include <evcoro/http/detail/date.hpp>
+#include <evcoro/http/detail/text.hpp>
+#include <evcoro/http/error.hpp>
+
+namespace evcoro::http {
+namespace {
+
+// A body, or a part of one, that is no larger is sent together with what precedes it.
+constexpr std::size_t small = 16 * 1024;
+
+std::string_view text_of(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void append_number(std::string& out, std::uint64_t number, int base = 10) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
+  out.append(digits, end);
+}
+
+void append_status(std::string& out, Status status) {
+  out.append("HTTP/1.1 ");
+  append_number(out, static_cast<std::uint64_t>(status));
+  out.append(" ").append(reason_phrase(status)).append("\r\n");
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void append_fields(std::string& out, const Fields& fields) {
+  for (const auto [name, value] : fields) append_field(out, name, value);
+}
+
+}  // namespace
+
+// --- the head ---
+
+Fields& Response::fields() noexcept { return connection_.workspace().response_fields; }
+Fields& Response::trailers() noexcept { return connection_.workspace().response_trailers; }
+
+std::error_code Response::set_status(Status status) noexcept {
+  const int number = to_number(status);
+  if (number < 200 || number > 999) return Errc::invalid_status;
+  if (has_begun()) return Errc::already_sent;
+  status_ = status;
+  return {};
+}
+
+std::error_code Response::set_content_length(std::uint64_t length) noexcept {
+  if (has_begun()) return Errc::already_sent;
+  has_length_ = true;
+  length_ = length;
+  return {};
+}
+
+bool Response::may_have_body() const noexcept {
+  return status_ != Status::no_content && status_ != Status::not_modified;
+}
+
+// omits_body() says whether nothing of the body is sent, whatever the head says.
+bool Response::omits_body() const noexcept {
+  return connection_.head().method == Method::head || !may_have_body();
+}
+
+std::error_code Response::check_open() const noexcept {
+  if (has_begun()) return Errc::already_sent;
+  return connection_.output().error();
+}
+
+void Response::append_head(std::optional<std::uint64_t> length) {
+  std::string& out = connection_.output().buffer();
+  append_status(out, status_);
+  if (!fields().contains("Date")) out.append(detail::date_line());
+  if (!connection_.options().server.empty() && !fields().contains("Server")) {
+    append_field(out, "Server", connection_.options().server);
+  }
+  append_fields(out, fields());
+  if (is_chunked_) out.append("Transfer-Encoding: chunked\r\n");
+  if (length) {
+    out.append("Content-Length: ");
+    append_number(out, *length);
+    out.append("\r\n");
+  }
+  const bool is_old = connection_.head().minor == 0;
+  if (closes_) out.append("Connection: close\r\n");
+  if (!closes_ && is_old) out.append("Connection: keep-alive\r\n");
+  out.append("\r\n");
+}
+
+// Without a length the body is chunked, or ends with the connection.
+std::error_code Response::begin(std::optional<std::uint64_t> length) {
+  if (const auto error = check_open()) return error;
+  const bool has_framing = may_have_body();
+  const bool is_endless = has_framing && !length;
+  is_chunked_ = is_endless && connection_.head().minor == 1;
+  if ((is_endless && !is_chunked_) || !connection_.keeps_alive()) closes_ = true;
+  connection_.body().withhold_continue();
+  append_head(has_framing ? length : std::nullopt);
+  phase_ = Phase::body;
+  has_length_ = length.has_value();
+  length_ = length.value_or(0);
+  return {};
+}
+
+std::error_code Response::finish() {
+  phase_ = Phase::complete;
+  return connection_.flush_response();
+}
+
+// --- a whole response ---
+
+std::error_code Response::send(std::span<const std::byte> body) {
+  if (!may_have_body() && !body.empty()) return Errc::body_not_allowed;
+  if (has_length_ && !has_begun() && length_ != body.size()) return Errc::wrong_length;
+  if (const auto error = begin(body.size())) return error;
+  detail::Output& output = connection_.output();
+  if (omits_body()) return finish();
+  if (body.size() <= small) {
+    output.buffer().append(text_of(body));
+    return finish();
+  }
+  phase_ = Phase::complete;
+  return output.send(text_of(body)).error;
+}
+
+// --- one in parts ---
+
+void Response::begin_chunk(std::uint64_t size) {
+  std::string& out = connection_.output().buffer();
+  append_number(out, size, 16);
+  out.append("\r\n");
+}
+
+// Begins the response, if need be, and the chunk, if it is one.
+std::error_code Response::begin_part(std::uint64_t size) {
+  if (is_complete()) return Errc::already_sent;
+  if (!may_have_body() && size > 0) return Errc::body_not_allowed;
+  if (!has_begun()) {
+    const auto length = has_length_ ? std::optional{length_} : std::nullopt;
+    if (const auto error = begin(length)) return error;
+  }
+  if (has_length_ && size > length_ - sent_) return Errc::wrong_length;
+  sent_ += size;
+  if (is_chunked_ && !omits_body() && size > 0) begin_chunk(size);
+  return {};
+}
+
+std::error_code Response::write(std::span<const std::byte> data) {
+  if (const auto error = begin_part(data.size())) return error;
+  detail::Output& output = connection_.output();
+  if (omits_body() || data.empty()) return output.flush();
+  const std::string_view end = is_chunked_ ? "\r\n" : "";
+  if (data.size() <= small) {
+    output.buffer().append(text_of(data)).append(end);
+    return output.flush();
+  }
+  const IoResult out = output.send(text_of(data));
+  output.buffer().append(end);
+  return out.error;
+}
+
+std::error_code Response::send_file(int file, std::uint64_t offset, std::size_t count) {
+  const bool is_whole = !has_begun();
+  if (is_whole && !has_length_) {
+    if (const auto error = set_content_length(count)) return error;
+  }
+  if (const auto error = begin_part(count)) return error;
+  if (!omits_body()) {
+    detail::Output& output = connection_.output();
+    const IoResult out = output.send_file(file, offset, count);
+    if (out.error) return out.error;
+    if (is_chunked_ && count > 0) output.buffer().append("\r\n");
+  }
+  return is_whole && sent_ == length_ ? finish() : std::error_code{};
+}
+
+std::error_code Response::end() {
+  if (is_complete()) return {};
+  if (!has_begun()) {
+    const auto length = has_length_ ? length_ : 0;
+    if (const auto error = begin(length)) return error;
+  }
+  if (has_length_ && sent_ != length_ && !omits_body()) {
+    connection_.output().cut(Errc::wrong_length);
+    return Errc::wrong_length;
+  }
+  if (is_chunked_ && !omits_body()) {
+    std::string& out = connection_.output().buffer();
+    out.append("0\r\n");
+    append_fields(out, trailers());
+    out.append("\r\n");
+  }
+  return finish();
+}
+
+// --- another protocol ---
+
+Result<Upgraded> Response::upgrade(std::string_view protocol) {
+  if (const auto error = check_open()) return error;
+  bool is_wanted = false;
+  detail::for_each_element(connection_.head().upgrade, [&](std::string_view offered) {
+    if (detail::equals_ignoring_case(offered, protocol)) is_wanted = true;
+  });
+  if (!connection_.head().wants_upgrade || !is_wanted || !connection_.body().is_over()) {
+    return Errc::not_an_upgrade;
+  }
+  std::string& out = connection_.output().buffer();
+  append_status(out, Status::switching_protocols);
+  append_field(out, "Connection", "Upgrade");
+  append_field(out, "Upgrade", protocol);
+  append_fields(out, fields());
+  out.append("\r\n");
+  phase_ = Phase::complete;
+  is_upgraded_ = true;
+  if (const auto error = connection_.output().flush()) return error;
+  return Upgraded{connection_};
+}
+
+IoResult Upgraded::recv(std::span<std::byte> buffer, Timeout timeout) {
+  detail::Input& input = connection_->input();
+  if (input.empty()) return connection_->stream().recv(buffer, timeout);
+  const std::size_t count = std::min(buffer.size(), input.window().size());
+  std::memcpy(buffer.data(), input.window().data(), count);
+  input.consume(count);
+  return {count};
+}
+
+IoResult Upgraded::send(std::span<const std::byte> data, Timeout timeout) {
+  return connection_->stream().send(data, timeout);
+}
+
+std::error_code Upgraded::wait_readable(Timeout timeout) {
+  if (!connection_->input().empty()) return {};
+  return connection_->stream().wait_readable(timeout);
+}
+
+}  // namespace evcoro::http

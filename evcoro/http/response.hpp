@@ -1,0 +1,134 @@
+// Response: what the client gets.
+//
+//   response.set_status(Status::created);
+//   response.fields().set("Content-Type", "text/plain");
+//   response.send("hello\n");                       // head and body, in one piece
+//
+//   response.write("first\n");                      // or as it comes: chunked, if the client
+//   response.write("second\n");                     // understands that
+//   response.end();
+//
+//   response.send_file(file, 0, size);              // or from a file
+//
+// A handler that returns without any of these has sent a body of no bytes; one that has written
+// has ended. In answer to HEAD the body is left out, and its length told. The library itself sets
+// Date, unless there is one, and all that is about lengths and the connection.
+//
+// It is used in the connection's thread alone. Calls that send block until the kernel has taken
+// what they send, or as long as the client takes something every Limits::write_idle. Errors: those
+// of the stream, all of which end the connection; http::Errc::already_sent, invalid_status,
+// body_not_allowed, wrong_length. If more requests have come already (pipelining), a small response
+// may wait for theirs, to be sent together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+#include <evcoro/http/fields.hpp>
+#include <evcoro/http/status.hpp>
+#include <evcoro/io/io_result.hpp>
+#include <evcoro/result.hpp>
+#include <evcoro/timeout.hpp>
+#include <stacks/export.hpp>
+
+namespace evcoro::http {
+
+namespace detail {
+class Connection;
+}  // namespace detail
+
+// Upgraded is a connection that speaks another protocol now: a Stream, good as long as the handler
+// runs. What the client has sent behind its request comes first.
+class EVCORO_API Upgraded {
+ public:
+  explicit Upgraded(detail::Connection& connection) noexcept : connection_(&connection) {}
+
+  IoResult recv(std::span<std::byte> buffer, Timeout timeout = {});
+  IoResult send(std::span<const std::byte> data, Timeout timeout = {});
+  IoResult send(std::string_view text, Timeout timeout = {}) {
+    return send(std::as_bytes(std::span{text}), timeout);
+  }
+  std::error_code wait_readable(Timeout timeout = {});
+
+ private:
+  detail::Connection* connection_;
+};
+
+class EVCORO_API Response {
+ public:
+  Response(const Response&) = delete;
+  Response& operator=(const Response&) = delete;
+
+  // set_status() is 200 without it.
+  std::error_code set_status(Status status) noexcept;
+  Status status() const noexcept { return status_; }
+
+  // fields() can be changed until something is sent. What the library sets itself is refused:
+  // Errc::reserved_field.
+  Fields& fields() noexcept;
+
+  // set_content_length() says how long the body is that is going to be written, which is then not
+  // chunked.
+  std::error_code set_content_length(std::uint64_t length) noexcept;
+
+  // close_connection() lets the connection end after this response.
+  void close_connection() noexcept { closes_ = true; }
+
+  // send() is a whole response with this body. An error ends the connection, and so needs no
+  // answer.
+  std::error_code send(std::span<const std::byte> body);
+  std::error_code send(std::string_view body) { return send(std::as_bytes(std::span{body})); }
+
+  // write() sends a part of the body, at once; the first one the head, too. send_file() is a whole
+  // response with a body of count bytes of a file, from offset on; or behind write(), a part.
+  std::error_code write(std::span<const std::byte> data);
+  std::error_code write(std::string_view data) { return write(std::as_bytes(std::span{data})); }
+  std::error_code send_file(int file, std::uint64_t offset, std::size_t count);
+
+  // trailers() are fields behind a body that is written; a client that doesn't understand chunks
+  // doesn't get them. They can be changed until end().
+  Fields& trailers() noexcept;
+
+  // end() ends what is being written. Errc::wrong_length if a length was announced, and this isn't
+  // it: the connection is cut, for the client to know.
+  std::error_code end();
+
+  // upgrade() switches to another protocol, if the client asks for it (Errc::not_an_upgrade
+  // otherwise), by a response 101 with fields(). The connection ends when the handler returns. A
+  // body has to have been read.
+  Result<Upgraded> upgrade(std::string_view protocol);
+
+  // has_begun() says whether the head has been sent, is_complete() whether all has been.
+  bool has_begun() const noexcept { return phase_ != Phase::open; }
+  bool is_complete() const noexcept { return phase_ == Phase::complete; }
+
+ private:
+  friend class detail::Connection;
+  enum class Phase : std::uint8_t { open, body, complete };
+
+  explicit Response(detail::Connection& connection) noexcept : connection_(connection) {}
+  bool may_have_body() const noexcept;
+  bool omits_body() const noexcept;
+  std::error_code begin(std::optional<std::uint64_t> length);
+  void append_head(std::optional<std::uint64_t> length);
+  std::error_code begin_part(std::uint64_t size);
+  void begin_chunk(std::uint64_t size);
+  std::error_code finish();
+  std::error_code check_open() const noexcept;
+
+  detail::Connection& connection_;
+  Status status_ = Status::ok;
+  Phase phase_ = Phase::open;
+  bool closes_ = false;
+  bool is_chunked_ = false;
+  bool is_upgraded_ = false;
+  bool has_length_ = false;
+  std::uint64_t length_ = 0;  // announced
+  std::uint64_t sent_ = 0;    // of the body
+};
+
+}  // namespace evcoro::http

@@ -1,0 +1,151 @@
+#include <evcoro/http/server.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <evcoro/http/detail/connection.hpp>
+#include <evcoro/http/detail/registry.hpp>
+#include <evcoro/loop.hpp>
+
+namespace evcoro::http {
+namespace detail {
+namespace {
+
+// How long threads that were cancelled have to end.
+constexpr std::chrono::seconds last_grace{1};
+
+}  // namespace
+
+// ServerState is shared by a server and its connections.
+class ServerState : public std::enable_shared_from_this<ServerState> {
+ public:
+  ServerState(Handler handler, ServerOptions given)
+      : options(std::move(given)), handler_(std::move(handler)) {}
+
+  void serve(Socket& socket) {
+    RegistryEntry entry{is_draining_};
+    registry_of(*Loop::current())->connections.push_back(entry);
+    const Address peer = socket.peer_address();
+    const auto on_stream = [&](AnyStream stream) {
+      Connection{stream, handler_, options, peer, &entry}.run();
+    };
+    if (!options.secure) return on_stream(AnyStream{socket});
+    options.secure(socket, on_stream);
+  }
+
+  void start_draining() {
+    is_draining_.store(true, std::memory_order_relaxed);
+    end_connections([](const RegistryEntry& entry) { return entry.is_idle(); });
+  }
+
+  void cancel() {
+    end_connections([](const RegistryEntry&) { return true; });
+  }
+
+  const ServerOptions options;
+
+ private:
+  struct Registry {
+    explicit Registry(Loop& its) noexcept : loop(its) {}
+    Loop& loop;
+    stacks::IntrusiveList<RegistryEntry> connections;
+  };
+
+  std::shared_ptr<Registry> registry_of(Loop& loop) {
+    const std::lock_guard lock{mutex_};
+    for (const auto& each : registries_) {
+      if (&each->loop == &loop) return each;
+    }
+    return registries_.emplace_back(std::make_shared<Registry>(loop));
+  }
+
+  // Ends those connections for which which() is true, on each loop in its OS thread.
+  template <class Which>
+  void end_connections(Which which) {
+    const std::lock_guard lock{mutex_};
+    for (const auto& registry : registries_) {
+      const auto end = [registry, which] {
+        registry->connections.for_each([&](RegistryEntry& entry) {
+          if (which(entry)) entry.end();
+        });
+      };
+      Loop::current() == &registry->loop ? end() : registry->loop.post(end);
+    }
+  }
+
+  const Handler handler_;
+  std::atomic<bool> is_draining_{false};
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Registry>> registries_;
+};
+
+namespace {
+
+ConnectionHandler connection_handler(std::shared_ptr<ServerState> state) {
+  return [state = std::move(state)](Socket& socket) { state->serve(socket); };
+}
+
+std::string make_refusal(std::chrono::seconds retry_after) {
+  return "HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + std::to_string(retry_after.count()) +
+         "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+}
+
+AcceptorOptions acceptor_options(const ServerOptions& options) {
+  AcceptorOptions made = options.acceptor;
+  if (made.when_full == WhenFull::reject && !made.refuse && !options.secure) {
+    made.refuse = [text = make_refusal(options.retry_after)](Refusal& refusal) {
+      refusal.write(text);
+    };
+  }
+  return made;
+}
+
+}  // namespace
+}  // namespace detail
+
+Server::Server(Loop& loop, const Address& address, Handler handler, Options options)
+    : state_(std::make_shared<detail::ServerState>(std::move(handler), std::move(options))),
+      acceptor_(std::make_unique<TcpAcceptor>(loop, address, detail::connection_handler(state_),
+                                              detail::acceptor_options(state_->options))) {}
+
+Server::Server(Loop& loop, int listening_descriptor, Handler handler, Options options)
+    : state_(std::make_shared<detail::ServerState>(std::move(handler), std::move(options))),
+      acceptor_(std::make_unique<TcpAcceptor>(loop, listening_descriptor,
+                                              detail::connection_handler(state_),
+                                              detail::acceptor_options(state_->options))) {}
+
+Server::Server(LoopGroup& group, const Address& address, Handler handler, Options options)
+    : state_(std::make_shared<detail::ServerState>(std::move(handler), std::move(options))),
+      group_acceptor_(std::make_unique<GroupAcceptor>(
+          group, address, detail::connection_handler(state_),
+          GroupAcceptorOptions{.spread = state_->options.spread,
+                               .acceptor = detail::acceptor_options(state_->options)})) {}
+
+Server::~Server() = default;
+
+void Server::close() noexcept { acceptor_ ? acceptor_->close() : group_acceptor_->close(); }
+
+std::error_code Server::drain(Timeout timeout) {
+  const auto drain_acceptor = [this](Timeout limit) {
+    return acceptor_ ? acceptor_->drain(limit) : group_acceptor_->drain(limit);
+  };
+  state_->start_draining();
+  const auto error = drain_acceptor(timeout);
+  if (error != std::errc::timed_out) return error;
+  state_->cancel();
+  static_cast<void>(drain_acceptor(detail::last_grace));
+  return error;
+}
+
+Address Server::local_address() const noexcept {
+  return acceptor_ ? acceptor_->local_address() : group_acceptor_->local_address();
+}
+
+Server::Counters Server::counters() const {
+  return acceptor_ ? acceptor_->counters() : group_acceptor_->counters();
+}
+
+}  // namespace evcoro::http
