@@ -247,7 +247,7 @@ Status read_fields(std::string_view section, const Limits& limits, std::size_t o
     const std::size_t next =
         i + 1 < entries.size() ? entries[i + 1].name - offset : section.size() - 2;
     const std::size_t name_end = at + entry.name_size;
-    if (entry.name - offset != at || name_end + 3 > next) return bad;
+    if (entry.name - offset != at || entry.name_size == 0 || name_end + 3 > next) return bad;
     if (section[name_end] != ':' || section.substr(next - 2, 2) != line_end) return bad;
     if (next - 2 - at > limits.field) return Status::request_header_fields_too_large;
     const std::string_view value = trim(section.substr(name_end + 1, next - name_end - 3));

@@ -22,6 +22,7 @@
 #include <evcoro/http/limits.hpp>
 #include <evcoro/http/method.hpp>
 #include <evcoro/http/status.hpp>
+#include <stacks/export.hpp>
 
 namespace evcoro::http::detail {
 
@@ -59,7 +60,7 @@ Status read_fields(std::string_view section, const Limits& limits, std::size_t o
                    std::vector<FieldEntry>& entries) noexcept;
 
 // count_controls() counts the control characters of text; tabs are none.
-std::size_t count_controls(std::string_view text) noexcept;
+EVCORO_API std::size_t count_controls(std::string_view text) noexcept;
 
 // is_host() says whether text is such as "example.org", "10.0.0.1:80", "[::1]:80".
 bool is_host(std::string_view text) noexcept;
