@@ -1,0 +1,226 @@
+// Server: on a loop, on a group, on UNIX sockets; its end.
+#include <evcoro/http/server.hpp>
+
+#include <stdexcept>
+
+#include <evcoro/http/router.hpp>
+#include <evcoro/loop_group.hpp>
+#include <evcoro/sync/event.hpp>
+#include <support/acceptor.hpp>
+#include <support/http.hpp>
+
+using namespace evcoro;
+using namespace evcoro::http;
+using namespace std::chrono_literals;
+using support::LoopFixture;
+using support::RawSocket;
+
+namespace {
+
+constexpr std::string_view request = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+
+// reply() is what client gets for a request, while the loop runs.
+support::Reply reply(const RawSocket& client) {
+  std::string all;
+  support::Reply parsed;
+  const bool in_time = support::eventually([&] {
+    all += support::arrived(client);
+    try {
+      std::string_view rest = all;
+      parsed = support::parse_reply(rest);
+      return parsed.head.find("Content-Length") != std::string::npos || support::has_ended(client);
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  });
+  REQUIRE(in_time);
+  return parsed;
+}
+
+support::Reply ask(const RawSocket& client) {
+  client.send(request);
+  return reply(client);
+}
+
+bool ends(const RawSocket& client) {
+  return support::eventually([&] { return support::has_ended(client); });
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(LoopFixture, "http server: serves and knows its peers") {
+  in_thread([&] {
+    Server server{*loop, support::loopback(), [](Request& asked, Response& response) {
+                    response.send(asked.peer().to_string());
+                  }};
+    const auto client = RawSocket::connected_to(server.local_address());
+    for (int i = 0; i < 3; ++i) {
+      CHECK(ask(client).body == support::local_address(client).to_string());
+    }
+    CHECK(server.counters().active == 1);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http server: on a UNIX socket") {
+  in_thread([&] {
+    Router router;
+    router.get("/:name",
+               [](Request& asked, Response& response) { response.send(asked.parameter("name")); });
+    Server server{*loop, Address::unix_any(), router};
+    const auto client = RawSocket::connected_to(server.local_address());
+    for (int i = 0; i < 3; ++i) CHECK(ask(client).body == "hello");
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http server: what a handler throws is reported once") {
+  std::vector<std::string> reports;
+  loop->set_exception_handler([&](const ThreadInfo&, std::exception_ptr exception) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      reports.emplace_back(error.what());
+    }
+  });
+  in_thread([&] {
+    Server server{*loop, support::loopback(), [&](Request& asked, Response& response) {
+                    if (asked.method() == Method::post) throw std::runtime_error{"oops"};
+                    response.send("fine");
+                  }};
+    const auto bad = RawSocket::connected_to(server.local_address());
+    const auto good = RawSocket::connected_to(server.local_address());
+    CHECK(ask(good).body == "fine");
+    bad.send("POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(reply(bad).status == 500);
+    bad.shutdown(SHUT_WR);
+    CHECK(ends(bad));
+    CHECK(ask(good).body == "fine");
+    CHECK(support::eventually([&] { return server.counters().active == 1; }));
+  });
+  CHECK(reports == std::vector<std::string>{"oops"});
+}
+
+TEST_CASE_METHOD(LoopFixture, "http server: a layer between socket and HTTP") {
+  in_thread([&] {
+    ServerOptions options;
+    int connections = 0;
+    options.secure = [&](Socket& socket, const std::function<void(AnyStream)>& go_on) {
+      char knock = 0;
+      const auto in = socket.recv(std::as_writable_bytes(std::span{&knock, 1}), support::long_time);
+      ++connections;
+      if (in.count == 1 && knock == '!') go_on(socket);
+    };
+    Server server{*loop, support::loopback(), support::echo_body, options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send("!");
+    CHECK(ask(client).body == "/hello");
+    const auto stranger = RawSocket::connected_to(server.local_address());
+    stranger.send("?");
+    CHECK(ends(stranger));
+    CHECK(connections == 2);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http server: without a stack there is 503 or patience") {
+  stacks::StackPool two{support::connection_stacks(2)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &two;
+    options.acceptor.max_connections = 1;
+    options.acceptor.when_full = WhenFull::reject;
+    options.retry_after = 7s;
+    Server server{*loop, support::loopback(), support::echo_body, options};
+    const auto first = RawSocket::connected_to(server.local_address());
+    CHECK(ask(first).status == 200);
+    const auto second = RawSocket::connected_to(server.local_address());
+    const auto refused = reply(second);
+    CHECK(refused.status == 503);
+    CHECK(refused.field("Retry-After") == "7");
+    CHECK(refused.field("Connection") == "close");
+    CHECK(ends(second));
+    CHECK(server.counters().refused == 1);
+
+    options.acceptor.when_full = WhenFull::pause;
+    Server patient{*loop, support::loopback(), support::echo_body, options};
+    auto third = RawSocket::connected_to(patient.local_address());
+    CHECK(ask(third).status == 200);
+    const auto fourth = RawSocket::connected_to(patient.local_address());
+    fourth.send(request);
+    third.close();
+    CHECK(reply(fourth).status == 200);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http server: draining ends who is idle and answers who is not") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    Event is_asked;
+    Event may_answer;
+    Server server{*loop, support::loopback(),
+                  [&](Request& asked, Response& response) {
+                    if (asked.method() == Method::get) return static_cast<void>(response.send("a"));
+                    is_asked.set();
+                    CHECK(!may_answer.wait(support::long_time));
+                    response.send("late");
+                  },
+                  options};
+    const auto address = server.local_address();
+    const auto idle = RawSocket::connected_to(address);
+    CHECK(ask(idle).field("Connection").empty());
+    const auto busy = RawSocket::connected_to(address);
+    busy.send("POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+    REQUIRE(!is_asked.wait(support::long_time));
+    Thread drain =
+        loop->spawn([&] { return support::Outcome{server.drain(support::long_time)}; }).value();
+    CHECK(ends(idle));
+    CHECK_THROWS(RawSocket::connected_to(address));
+    CHECK(!drain.has_ended());
+    may_answer.set();
+    const auto last = reply(busy);
+    CHECK(last.body == "late");
+    CHECK(last.field("Connection") == "close");
+    CHECK(!drain.join().value().error);
+    CHECK(ends(busy));
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http server: draining cancels what is left at its deadline") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    std::error_code error;
+    Event is_asked;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response&) {
+                    is_asked.set();
+                    error = this_thread::sleep_for(support::long_time);
+                  },
+                  options};
+    const auto busy = RawSocket::connected_to(server.local_address());
+    busy.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    CHECK(server.drain(1ms) == std::errc::timed_out);
+    CHECK(error == std::errc::operation_canceled);
+    CHECK(server.counters().active == 0);
+    CHECK(ends(busy));
+  });
+}
+
+TEST_CASE("http server: on a group of loops") {
+  LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
+  Server server{group, support::loopback(), support::echo_body};
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(RawSocket::connected_to(server.local_address()));
+    clients.back().send(request);
+    std::string all;
+    while (!all.ends_with("/hello")) all += clients.back().recv();
+    CHECK(support::status_of(all) == 200);
+  }
+  CHECK(server.counters().active == 4);
+  CHECK(!server.drain(support::long_time));
+  for (const auto& client : clients) CHECK(client.recv().empty());
+  CHECK(server.counters().active == 0);
+}
