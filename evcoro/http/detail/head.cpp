@@ -1,5 +1,7 @@
 #include <evcoro/http/detail/head.hpp>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <utility>
@@ -33,6 +35,10 @@ struct Semantics {
 };
 
 void read_connection(std::string_view value, Semantics& out) noexcept {
+  if (value.size() == 10 && is_name(value.data(), "keep-alive")) {  // as it usually is
+    out.keeps_alive = true;
+    return;
+  }
   for_each_element(value, [&](std::string_view option) {
     if (equals_ignoring_case(option, "close")) out.closes = true;
     if (equals_ignoring_case(option, "keep-alive")) out.keeps_alive = true;
@@ -51,24 +57,25 @@ void read_transfer_encoding(std::string_view value, Semantics& out) noexcept {
 }
 
 void read_field(std::string_view name, std::string_view value, Semantics& out) noexcept {
+  const char* const text = name.data();
   switch (name.size()) {
     case 4:
-      if (equals_ignoring_case(name, "host")) ++out.hosts, out.host = value;
+      if (is_name(text, "host")) ++out.hosts, out.host = value;
       break;
     case 6:
-      if (equals_ignoring_case(name, "expect")) out.expect = value;
+      if (is_name(text, "expect")) out.expect = value;
       break;
     case 7:
-      if (equals_ignoring_case(name, "upgrade")) out.upgrade = value;
+      if (is_name(text, "upgrade")) out.upgrade = value;
       break;
     case 10:
-      if (equals_ignoring_case(name, "connection")) read_connection(value, out);
+      if (is_name(text, "connection")) read_connection(value, out);
       break;
     case 14:
-      if (equals_ignoring_case(name, "content-length")) ++out.lengths, out.length = value;
+      if (is_name(text, "content-length")) ++out.lengths, out.length = value;
       break;
     case 17:
-      if (equals_ignoring_case(name, "transfer-encoding")) read_transfer_encoding(value, out);
+      if (is_name(text, "transfer-encoding")) read_transfer_encoding(value, out);
       break;
   }
 }
@@ -102,6 +109,17 @@ Status read_framing(const Semantics& said, Head& head) noexcept {
   head.framing = Framing::length;
   return fine;
 }
+
+// What a registered name is made of, RFC 3986, 3.2.2.
+constexpr auto host_table = [] {
+  std::array<bool, 256> table{};
+  for (char c = 1; c < 127; ++c) {
+    table[static_cast<std::size_t>(c)] =
+        is_digit(c) || is_letter(c) ||
+        std::string_view{".-_~%!$&'()*+,;="}.find(c) != std::string_view::npos;
+  }
+  return table;
+}();
 
 bool is_port(std::string_view text) noexcept {
   if (text.size() > 5) return false;
@@ -186,6 +204,72 @@ Status read_status_line(std::string_view line, Head& head) noexcept {
   return fine;
 }
 
+// Vectors of sixteen bytes, which every compiler of ours has instructions for.
+using Bytes [[gnu::vector_size(16)]] = unsigned char;
+using Signs [[gnu::vector_size(16)]] = signed char;
+using Words [[gnu::vector_size(16)]] = std::uint64_t;
+
+// A mask with ones for the last bytes of a vector: so many as one begins to read behind begin.
+constexpr auto last_bytes = [] {
+  std::array<unsigned char, 2 * sizeof(Bytes)> masks{};
+  for (std::size_t i = sizeof(Bytes); i < masks.size(); ++i) masks[i] = 0xff;
+  return masks;
+}();
+
+// ordinary() has ones for the bytes at text that are neither control characters, nor tabs, nor
+// beyond ASCII: signed, these and only these have a byte more than the one before the space.
+inline Signs ordinary(const char* text) noexcept {
+  Bytes bytes;
+  std::memcpy(&bytes, text, sizeof bytes);
+  return reinterpret_cast<Signs>(bytes + 1) > 0x20;
+}
+
+// sum() is of bytes, as unsigned ones.
+inline std::size_t sum(Signs bytes) noexcept {
+  constexpr std::uint64_t every_other = 0x00ff00ff00ff00ff;
+  const auto words = reinterpret_cast<Words>(bytes);
+  const Words pairs = (words & every_other) + (words >> 8 & every_other);
+  return static_cast<std::size_t>((pairs[0] + pairs[1]) * 0x0001000100010001 >> 48);
+}
+
+// How many bytes of text are not ordinary.
+std::size_t count_suspects(std::string_view text) noexcept {
+  constexpr std::size_t most_rounds = 254;  // of what a byte of the sums holds, but for the rest
+  if (text.size() < sizeof(Bytes)) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        text, [](char c) { return static_cast<signed char>(c + 1) <= 0x20; }));
+  }
+  const char* const end = text.data() + text.size();
+  std::size_t count = 0;
+  Signs sums{};
+  for (const char* at = text.data(); at + sizeof(Bytes) <= end;) {
+    const char* const stop = at + std::min(most_rounds * sizeof(Bytes),
+                                           static_cast<std::size_t>(end - at) & ~std::size_t{15});
+    for (; at != stop; at += sizeof(Bytes)) sums -= ordinary(at);
+    if (end - at >= std::ptrdiff_t{sizeof(Bytes)}) count += sum(std::exchange(sums, Signs{}));
+  }
+  Signs rest;  // a vector that ends with the text
+  std::memcpy(&rest, last_bytes.data() + text.size() % sizeof(Bytes), sizeof rest);
+  sums -= ordinary(end - sizeof(Bytes)) & rest;
+  return text.size() - count - sum(sums);
+}
+
+// A line: its name is known, and begins at begin; end is behind the line's.
+Status read_line(const char* begin, const char* end, FieldEntry& entry, std::size_t most) noexcept {
+  const char* value = begin + entry.name_size;
+  const std::ptrdiff_t size = end - begin;
+  const bool has_name = entry.name_size > 0 && size >= std::ptrdiff_t{entry.name_size} + 3;
+  if (!has_name || *value != ':' || end[-2] != '\r' || end[-1] != '\n') return bad;
+  if (static_cast<std::size_t>(size) - 2 > most) return Status::request_header_fields_too_large;
+  ++value;
+  end -= 2;
+  while (value != end && is_blank(*value)) ++value;
+  while (value != end && is_blank(end[-1])) --end;
+  entry.value = entry.name + static_cast<std::uint32_t>(value - begin);
+  entry.value_size = static_cast<std::uint32_t>(end - value);
+  return fine;
+}
+
 // Everything but the first line, which is returned without its end.
 Status read_lines(std::string_view text, const Limits& limits, Fields& fields,
                   std::string_view& first_line) noexcept {
@@ -196,7 +280,7 @@ Status read_lines(std::string_view text, const Limits& limits, Fields& fields,
   first_line = text.substr(0, begin - 2);
   if (first_line.size() > limits.request_line) return Status::uri_too_long;
   if (text.size() - begin - 2 > limits.fields_size) return Status::request_header_fields_too_large;
-  if (count_controls(text) != 2 * (entries.size() + 2)) return bad;
+  if (!has_no_more_controls(text, 2 * (entries.size() + 2))) return bad;
   return read_fields(text.substr(begin), limits, begin, entries);
 }
 
@@ -215,48 +299,32 @@ void read_connection_end(const Semantics& said, Head& head) noexcept {
 
 }  // namespace
 
-// Sixteen bytes at a time, which compilers turn into vectors.
 std::size_t count_controls(std::string_view text) noexcept {
-  using Bytes [[gnu::vector_size(16)]] = unsigned char;
-  using Masks [[gnu::vector_size(16)]] = signed char;
-  constexpr std::size_t most_rounds = 127;  // of what a byte of the sums holds
-  std::size_t count = 0;
-  std::size_t at = 0;
-  while (text.size() - at >= sizeof(Bytes)) {
-    Masks sums{};
-    for (std::size_t i = 0; i < most_rounds && text.size() - at >= sizeof(Bytes); ++i) {
-      Bytes bytes;
-      std::memcpy(&bytes, text.data() + at, sizeof bytes);
-      sums -= ((bytes < 0x20) & (bytes != '\t')) | (bytes == 0x7f);
-      at += sizeof bytes;
-    }
-    for (std::size_t i = 0; i < sizeof sums; ++i) count += static_cast<std::size_t>(sums[i]);
-  }
-  for (; at < text.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    count += (byte < 0x20 && byte != '\t') || byte == 0x7f;
-  }
-  return count;
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+  }));
+}
+
+bool has_no_more_controls(std::string_view text, std::size_t count) noexcept {
+  return count_suspects(text) == count || count_controls(text) == count;
 }
 
 Status read_fields(std::string_view section, const Limits& limits, std::size_t offset,
                    std::vector<FieldEntry>& entries) noexcept {
-  std::size_t at = 0;  // in section
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+  const char* const text = section.data() - offset;
+  const char* const last = section.data() + section.size() - 2;
+  if (last[0] != '\r' || last[1] != '\n') return bad;
+  if (entries.empty()) return section.size() == 2 ? fine : bad;
+  if (entries.front().name != offset) return bad;
+  const std::size_t count = entries.size();
+  for (std::size_t i = 0; i < count; ++i) {
     FieldEntry& entry = entries[i];
-    const std::size_t next =
-        i + 1 < entries.size() ? entries[i + 1].name - offset : section.size() - 2;
-    const std::size_t name_end = at + entry.name_size;
-    if (entry.name - offset != at || entry.name_size == 0 || name_end + 3 > next) return bad;
-    if (section[name_end] != ':' || section.substr(next - 2, 2) != line_end) return bad;
-    if (next - 2 - at > limits.field) return Status::request_header_fields_too_large;
-    const std::string_view value = trim(section.substr(name_end + 1, next - name_end - 3));
-    entry.value = static_cast<std::uint32_t>(offset) +
-                  static_cast<std::uint32_t>(value.data() - section.data());
-    entry.value_size = static_cast<std::uint32_t>(value.size());
-    at = next;
+    const char* const end = i + 1 < count ? text + entries[i + 1].name : last;
+    const Status status = read_line(text + entry.name, end, entry, limits.field);
+    if (status != fine) return status;
   }
-  return section.substr(at) == line_end ? fine : bad;
+  return fine;
 }
 
 bool is_host(std::string_view text) noexcept {
@@ -274,10 +342,7 @@ bool is_host(std::string_view text) noexcept {
   if (colon != std::string_view::npos && !is_port(text.substr(colon + 1))) return false;
   name = text.substr(0, colon);
   for (const char c : name) {
-    const bool is_usual = is_digit(c) || is_letter(c) || c == '.' || c == '-';
-    if (!is_usual && std::string_view{"_~%!$&'()*+,;="}.find(c) == std::string_view::npos) {
-      return false;
-    }
+    if (!host_table[static_cast<unsigned char>(c)]) return false;
   }
   return !name.empty();
 }

@@ -29,15 +29,15 @@ int Parser::on_field(llhttp_t* machine, const char* at, std::size_t size) noexce
   Parser& parser = self(machine);
   std::vector<FieldEntry>& entries = *parser.entries_;
   const auto begin = static_cast<std::uint32_t>(at - parser.text_);
-  if (!entries.empty() && entries.back().name + entries.back().name_size == begin) {
+  if (begin == parser.name_end_) {
     entries.back().name_size += static_cast<std::uint32_t>(size);
-    return 0;
-  }
-  if (entries.size() == parser.most_fields_) {
+  } else if (entries.size() == parser.most_fields_) {
     parser.failure_ = Status::request_header_fields_too_large;
     return HPE_USER;
+  } else {
+    entries.push_back({.name = begin, .name_size = static_cast<std::uint32_t>(size)});
   }
-  entries.push_back({.name = begin, .name_size = static_cast<std::uint32_t>(size)});
+  parser.name_end_ = begin + static_cast<std::uint32_t>(size);
   return 0;
 }
 
@@ -55,6 +55,7 @@ void Parser::start(const Limits& limits, Fields& fields, Method answers) {
   entries_ = &FieldsAccess::entries(fields);
   most_fields_ = limits.fields;
   failure_ = Status::none;
+  name_end_ = 0;  // which is that of none
   is_paused_ = false;
   fed_ = 0;
   llhttp_init(&machine_, kind_ == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
@@ -134,6 +135,7 @@ void Parser::start_body(Fields& trailers) {
   trailers_ = &trailers;
   entries_ = &FieldsAccess::entries(trailers);
   most_fields_ = limits_->trailers;
+  name_end_ = 0;
   is_first_chunk_ = true;
   is_in_trailers_ = false;
   fed_ = 0;
@@ -157,7 +159,7 @@ bool Parser::is_chunk_head(std::string_view line) noexcept {
   const std::size_t extension = line.size() - digits;
   extensions_ += extension;
   return digits <= most_digits && extension <= limits_->chunk_extension &&
-         extensions_ <= limits_->chunk_extension * most_extensions && count_controls(line) == 0;
+         extensions_ <= limits_->chunk_extension * most_extensions && has_no_more_controls(line, 0);
 }
 
 Parser::Found Parser::finish_trailers(std::string_view text) noexcept {
@@ -165,7 +167,7 @@ Parser::Found Parser::finish_trailers(std::string_view text) noexcept {
   if (section.size() > limits_->fields_size + 2) {
     return fail(Status::request_header_fields_too_large);
   }
-  if (count_controls(section) != 2 * (entries_->size() + 1)) return fail(Status::bad_request);
+  if (!has_no_more_controls(section, 2 * (entries_->size() + 1))) return fail(Status::bad_request);
   const Status status = read_fields(section, *limits_, last_size_, *entries_);
   if (status != Status::none) return fail(status);
   FieldsAccess::borrow(*trailers_, text.data());

@@ -95,6 +95,7 @@ class EVCORO_API Parser {
   std::vector<FieldEntry>* entries_ = nullptr;  // where fields go
   std::size_t most_fields_ = 0;
   Fields* fields_ = nullptr;
+  std::uint32_t name_end_ = 0;  // of the last field
   const char* text_ = nullptr;  // of the last feed()
   std::size_t fed_ = 0;         // bytes of the text that llhttp has had
   std::size_t last_size_ = 0;   // of the head of the last chunk, before the trailers

@@ -3,7 +3,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 namespace evcoro::http::detail {
 
@@ -44,6 +47,27 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
     if (to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
+}
+
+// is_name() says whether the token that begins at name, and is as long as lower, is lower but for
+// its case. Letters differ in one bit then, and the other characters of tokens have it.
+template <class Word>
+bool is_part(const char* name, const char* lower) noexcept {
+  Word a;
+  Word b;
+  std::memcpy(&a, name, sizeof a);
+  std::memcpy(&b, lower, sizeof b);
+  return (a | static_cast<Word>(0x2020202020202020)) == b;
+}
+template <std::size_t n>
+bool is_name(const char* name, const char (&lower)[n]) noexcept {
+  constexpr std::size_t size = n - 1;
+  using Word = std::conditional_t<(size >= 8), std::uint64_t, std::uint32_t>;
+  static_assert(size >= sizeof(Word));
+  for (std::size_t at = 0; at + sizeof(Word) <= size; at += sizeof(Word)) {
+    if (!is_part<Word>(name + at, lower + at)) return false;
+  }
+  return is_part<Word>(name + size - sizeof(Word), lower + size - sizeof(Word));
 }
 
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }

@@ -197,13 +197,18 @@ TEST_CASE("http parser: control characters are counted wherever they are") {
     for (std::size_t at = 0; at < size; ++at) {
       for (const char c : {'\0', '\x1f', '\x7f', '\r'}) {
         text[at] = c;
-        REQUIRE(detail::count_controls(memory.put(text)) == 1);
+        const std::string_view guarded = memory.put(text);
+        REQUIRE(detail::count_controls(guarded) == 1);
+        REQUIRE(detail::has_no_more_controls(guarded, 1));
+        REQUIRE(!detail::has_no_more_controls(guarded, 0));
       }
       for (const char c : {'\t', ' ', '~', '\x80', '\xff', 'a'}) {
         text[at] = c;
-        REQUIRE(detail::count_controls(memory.put(text)) == 0);
+        REQUIRE(detail::has_no_more_controls(memory.put(text), 0));
       }
     }
   }
-  REQUIRE(detail::count_controls(std::string(100'000, '\n')) == 100'000);
+  REQUIRE(!detail::has_no_more_controls(std::string(100'000, '\n'), 99'999));
+  REQUIRE(detail::has_no_more_controls(std::string(100'000, '\n'), 100'000));
+  REQUIRE(detail::has_no_more_controls(std::string(100'001, '\xff') + "\n", 1));
 }
