@@ -502,7 +502,7 @@ TEST_CASE("http upgrades: the handler gets the stream with what has come already
     response.fields().set("A", "b");
     auto upgraded = response.upgrade("echo").value();
     CHECK(response.is_complete());
-    static_assert(evcoro::WaitableStream<Upgraded>);
+    static_assert(evcoro::WaitingStream<Upgraded>);
     CHECK(!upgraded.wait_readable());
     std::array<std::byte, 2> buffer;
     while (const IoResult in = upgraded.recv(buffer)) {
