@@ -5,9 +5,11 @@
 
 #include <csignal>
 
+#include <stacks/export.hpp>
+
 namespace evcoro::detail {
 
-class SigpipeGuard {
+class EVCORO_API SigpipeGuard {
  public:
   SigpipeGuard() noexcept;
   ~SigpipeGuard();  // leaves errno as it is

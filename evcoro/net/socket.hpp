@@ -117,6 +117,11 @@ class EVCORO_API Socket : public SocketOptions<Socket> {
   // before; see WaitingStream in io/stream.hpp. With no_wait it says what the loop knows.
   std::error_code wait_readable(Timeout timeout = {}) noexcept;
 
+  // These are for layers above, which have something to do before they receive or send: what recv()
+  // and send() would fail with at once, if anything, whatever there is to receive.
+  std::error_code admit_recv() const noexcept;
+  std::error_code admit_send() const noexcept;
+
   // peek() is recv(), but leaves the data there: the next call begins with it.
   IoResult peek(std::span<std::byte> buffer, Timeout timeout = {}) noexcept {
     return recv(buffer, timeout, MSG_PEEK);

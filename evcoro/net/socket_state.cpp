@@ -405,6 +405,14 @@ std::error_code Socket::connect(const sockaddr* address, socklen_t size, Timeout
   return state_ == nullptr ? bad_descriptor : state_->wait_readable(timeout);
 }
 
+std::error_code Socket::admit_recv() const noexcept {
+  return state_ == nullptr ? bad_descriptor : state_->admit(detail::Descriptor::Direction::read);
+}
+
+std::error_code Socket::admit_send() const noexcept {
+  return state_ == nullptr ? bad_descriptor : state_->admit(detail::Descriptor::Direction::write);
+}
+
 [[gnu::flatten]] IoResult Socket::recv_all(std::span<std::byte> buffer, Timeout timeout,
                                            int flags) noexcept {
   if (state_ == nullptr) return {0, bad_descriptor};

@@ -1,13 +1,14 @@
 // What OpenSSL asks a TlsCore during handshakes.
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
+#include <new>
 #include <string>
 #include <string_view>
 
 #include <evcoro/tls/detail/core.hpp>
+#include <evcoro/tls/detail/names.hpp>
 #include <evcoro/tls/detail/state.hpp>
 
 namespace evcoro::detail {
@@ -35,49 +36,45 @@ TlsCore& core_of(SSL& ssl) noexcept {
 // Before anything else of the ClientHello is looked at, sessions in particular.
 int TlsCore::on_client_hello(SSL* ssl, int* alert, void* core) noexcept {
   auto& self = *static_cast<TlsCore*>(core);
-  std::string_view name = requested_name(*ssl);
-  auto hosts = self.hosts();
-  const Host* host = name.empty() ? nullptr : hosts->find(name);
-  if (host == nullptr) {
-    if (self.server_->unknown_name == UnknownName::refuse) {
+  try {
+    const std::string name = to_lower(requested_name(*ssl));
+    auto hosts = self.hosts();
+    const Host* host = hosts->find(name);
+    if (host == nullptr && self.server_->unknown_name == UnknownName::refuse) {
       *alert = SSL_AD_UNRECOGNIZED_NAME;
       return SSL_CLIENT_HELLO_ERROR;
     }
-    host = &hosts->first();
-    name = {};
+    if (host == nullptr) host = &hosts->first();
+    if (::SSL_set_SSL_CTX(ssl, &host->context()) != nullptr && bind_sessions(*ssl, name, *hosts)) {
+      TlsState::of(*ssl).set_host(*host, std::move(hosts), name);
+      return SSL_CLIENT_HELLO_SUCCESS;
+    }
+  } catch (const std::bad_alloc&) {
   }
-  const bool done =
-      ::SSL_set_SSL_CTX(ssl, &host->context()) != nullptr && self.bind_sessions(*ssl, name);
-  TlsState::of(*ssl).set_host(*host, std::move(hosts));
-  if (done) return SSL_CLIENT_HELLO_SUCCESS;
   *alert = SSL_AD_INTERNAL_ERROR;
   return SSL_CLIENT_HELLO_ERROR;
 }
 
 // A session is good for the same name, and the same demand for a client's certificate.
-bool TlsCore::bind_sessions(SSL& ssl, std::string_view name) const noexcept {
+bool TlsCore::bind_sessions(SSL& ssl, std::string_view name, const Hosts& hosts) {
+  std::string text{name};
+  text += '\0';
+  text += hosts.demand();
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
-  try {
-    std::string text{name};
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char each) { return static_cast<char>(std::tolower(each)); });
-    text += '\0';
-    text += static_cast<char>(server_->client_certificate);
-    text += server_->client_authorities;
-    if (::EVP_Digest(text.data(), text.size(), digest.data(), &size, ::EVP_sha256(), nullptr) !=
-        1) {
-      return false;
-    }
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-  return ::SSL_set_session_id_context(&ssl, digest.data(), size) == 1;
+  return ::EVP_Digest(text.data(), text.size(), digest.data(), &size, ::EVP_sha256(), nullptr) ==
+             1 &&
+         ::SSL_set_session_id_context(&ssl, digest.data(), size) == 1;
 }
 
-int TlsCore::on_server_name(SSL* ssl, int*, void*) noexcept {
+// A ClientHello that is repeated (RFC 8446, 4.1.4) must mean the same server.
+int TlsCore::on_server_name(SSL* ssl, int* alert, void*) noexcept {
   const char* const name = ::SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  return name == nullptr ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+  const std::string& first = TlsState::of(*ssl).requested_name();
+  if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  if (::OPENSSL_strcasecmp(name, first.c_str()) == 0) return SSL_TLSEXT_ERR_OK;
+  *alert = SSL_AD_ILLEGAL_PARAMETER;
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 // OpenSSL has made sure that the offer is a list of names that aren't empty.
@@ -119,9 +116,7 @@ int TlsCore::on_status_request(SSL* ssl, void*) noexcept {
 
 // 1: the session is ours.
 int TlsCore::on_new_session(SSL* ssl, SSL_SESSION* session) noexcept {
-  const std::string& key = TlsState::of(*ssl).session_key();
-  if (key.empty() || ::SSL_SESSION_is_resumable(session) != 1) return 0;
-  core_of(*ssl).sessions_.put(key, Openssl<SSL_SESSION>{session});
+  core_of(*ssl).keep_session(*ssl, Openssl<SSL_SESSION>{session});
   return 1;
 }
 

@@ -49,7 +49,8 @@ enum class UnknownName : std::uint8_t { serve_first, refuse };
 
 struct TlsServerOptions {
   // The client names the host that it wants (SNI, RFC 6066), and gets the first certificate that is
-  // for that host; several for the same hosts may differ in the kind of their key.
+  // for that host (subjectAltName); several for the very same names may differ in the kind of their
+  // key.
   std::vector<TlsCertificate> certificates = {};
 
   // For who names no host, or one that no certificate is for: the first certificate, or a fatal
@@ -77,7 +78,7 @@ struct TlsServerOptions {
   std::chrono::milliseconds handshake_timeout = std::chrono::seconds{10};
 
   // OpenSSL computes on a stack of this size, of which each loop has one, so that the stacks of
-  // connections can be small; see the README. 0: on the thread's own stack.
+  // connections can be small; see the README. At least 16 KiB, or 0: on the thread's own stack.
   std::size_t openssl_stack_size = 256 * 1024;
 };
 

@@ -1,11 +1,15 @@
 #include <evcoro/tls/detail/core.hpp>
 
+#include <openssl/err.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <system_error>
 
 #include <evcoro/error.hpp>
 #include <evcoro/tls/detail/pem.hpp>
+#include <evcoro/tls/detail/state.hpp>
 #include <evcoro/tls/error.hpp>
 
 namespace evcoro::detail {
@@ -14,6 +18,12 @@ namespace {
 // ECDHE and AEAD; those of TLS 1.3 are no others.
 constexpr const char* ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr const char* groups = "X25519:P-256:X448:P-384:P-521";
+
+// Of tickets in TLS 1.3 (RFC 8446, 4.6.1), two lifetimes of a key.
+constexpr std::chrono::hours longest_lifetime{84};
+
+// OpenSSL's calls take 14 KiB.
+constexpr std::size_t smallest_stack = 16 * 1024;
 
 [[noreturn]] void refuse_option(const char* option) {
   throw std::system_error(system_error(EINVAL), option);
@@ -47,7 +57,10 @@ std::string TlsRules::to_wire(const std::vector<std::string>& protocols) {
 
 TlsCore::TlsCore(TlsServerOptions options)
     : server_(std::move(options)), rules_(*server_), sessions_(0) {
-  if (server_->ticket_key_lifetime.count() > 0) tickets_.emplace(server_->ticket_key_lifetime);
+  if (server_->ticket_key_lifetime.count() > 0) {
+    tickets_.emplace(
+        std::min<std::chrono::seconds>(server_->ticket_key_lifetime, longest_lifetime));
+  }
   hosts_ = make_hosts();
   main_ = make_server_context();
 }
@@ -61,12 +74,19 @@ TlsCore::TlsCore(TlsClientOptions options)
 // --- the SSL_CTXs ---
 
 Openssl<SSL_CTX> TlsCore::make_context() const {
+  ::ERR_clear_error();  // an application's
   Openssl<SSL_CTX> made{::SSL_CTX_new(is_server() ? ::TLS_server_method() : ::TLS_client_method())};
   if (made == nullptr) throw_openssl("SSL_CTX_new()");
   SSL_CTX* const context = made.get();
   if (rules_.lowest_version > rules_.highest_version) refuse_option("lowest_version");
-  SSL_CTX_set_min_proto_version(context, number_of(rules_.lowest_version));
-  SSL_CTX_set_max_proto_version(context, number_of(rules_.highest_version));
+  if (rules_.stack_size != 0 && rules_.stack_size < smallest_stack) {
+    refuse_option("openssl_stack_size: 0, or at least 16 KiB");
+  }
+  if (SSL_CTX_set_app_data(context, const_cast<TlsCore*>(this)) != 1) throw std::bad_alloc{};
+  if (SSL_CTX_set_min_proto_version(context, number_of(rules_.lowest_version)) != 1 ||
+      SSL_CTX_set_max_proto_version(context, number_of(rules_.highest_version)) != 1) {
+    throw_openssl("versions");
+  }
   ::SSL_CTX_set_security_level(context, 2);
   if (::SSL_CTX_set_cipher_list(context, ciphers) != 1) throw_openssl("cipher list");
   if (SSL_CTX_set1_groups_list(context, groups) != 1) throw_openssl("groups");
@@ -74,21 +94,17 @@ Openssl<SSL_CTX> TlsCore::make_context() const {
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 1);
-  SSL_CTX_set_app_data(context, const_cast<TlsCore*>(this));
   return made;
 }
 
-Openssl<SSL_CTX> TlsCore::make_host_context() const {
+Openssl<SSL_CTX> TlsCore::make_host_context(const Pem* authorities) const {
   Openssl<SSL_CTX> made = make_context();
   SSL_CTX* const context = made.get();
   auto* const self = const_cast<TlsCore*>(this);
   ::SSL_CTX_set_alpn_select_cb(context, on_protocols, self);
   SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
   SSL_CTX_set_tlsext_status_cb(context, on_status_request);
-  if (server_->client_certificate != ClientCertificate::ignored) {
-    if (server_->client_authorities.empty()) refuse_option("client_authorities are missing");
-    trust(*context, read_pem(server_->client_authorities), true);
-  }
+  if (authorities != nullptr) trust(*context, *authorities, true);
   return made;
 }
 
@@ -151,8 +167,15 @@ Openssl<SSL_CTX> TlsCore::make_client_context() const {
 }
 
 std::shared_ptr<const Hosts> TlsCore::make_hosts() const {
-  return std::make_shared<const Hosts>(server_->certificates,
-                                       [this] { return make_host_context(); });
+  const bool asks = server_->client_certificate != ClientCertificate::ignored;
+  Pem authorities;
+  if (asks && server_->client_authorities.empty()) refuse_option("client_authorities are missing");
+  if (asks) authorities = read_pem(server_->client_authorities);
+  std::string demand{static_cast<char>(server_->client_certificate)};
+  demand += authorities.text;
+  return std::make_shared<const Hosts>(server_->certificates, std::move(demand), [&] {
+    return make_host_context(asks ? &authorities : nullptr);
+  });
 }
 
 std::shared_ptr<const Hosts> TlsCore::hosts() noexcept {
@@ -170,11 +193,18 @@ void TlsCore::reload() {
     return;
   }
   auto fresh = make_client_context();
-  {
-    const std::lock_guard lock{mutex_};
-    main_.swap(fresh);
-  }
+  const std::lock_guard lock{mutex_};
+  main_.swap(fresh);
   sessions_.clear();  // of servers that may not be trusted any more
+}
+
+void TlsCore::keep_session(SSL& ssl, Openssl<SSL_SESSION> session) noexcept {
+  const std::string& key = TlsState::of(ssl).session_key();
+  const std::lock_guard lock{mutex_};
+  const bool is_current = ::SSL_get_SSL_CTX(&ssl) == main_.get();  // no reload has come between
+  if (is_current && !key.empty() && ::SSL_SESSION_is_resumable(session.get()) == 1) {
+    sessions_.put(key, std::move(session));
+  }
 }
 
 void TlsCore::rotate_ticket_keys() {

@@ -37,6 +37,8 @@ const char* own_message(TlsErrc error) noexcept {
       return "the peer asks again and again and does not read the answers";
     case TlsErrc::no_context:
       return "an empty TlsSocket or TlsContext was used";
+    case TlsErrc::handshake_timeout:
+      return "the handshake has not come to its end in time";
   }
   return "unknown error";
 }
@@ -49,6 +51,8 @@ int own_errno(TlsErrc error) noexcept {
       return EPIPE;
     case TlsErrc::not_reading:
       return ENOBUFS;
+    case TlsErrc::handshake_timeout:
+      return ETIME;
     default:
       return EINVAL;
   }
@@ -93,30 +97,54 @@ std::error_code certificate_error(long verify_result) noexcept {
   return {certificate_errors + static_cast<int>(verify_result), tls_category()};
 }
 
-std::error_code take_openssl_error() noexcept {
-  const unsigned long packed = ::ERR_get_error();
-  ::ERR_clear_error();
+namespace {
+
+bool is_of_ssl(unsigned long error, int reason) noexcept {
+  return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == reason;
+}
+
+std::error_code to_error(unsigned long packed) noexcept {
   if (packed == 0) return system_error(EPROTO);
   if (ERR_SYSTEM_ERROR(packed)) return system_error(ERR_GET_REASON(packed));
   if (ERR_GET_REASON(packed) == ERR_R_MALLOC_FAILURE) return system_error(ENOMEM);
   return {static_cast<int>(packed), tls_category()};
 }
 
+// Queue is what this OS thread's queue of errors had, which is empty now.
+struct Queue {
+  Queue() noexcept {
+    while (const unsigned long error = ::ERR_get_error()) {
+      if (first == 0) first = error;
+      if (ERR_GET_LIB(error) == ERR_LIB_SSL) last_of_ssl = error;
+      has_bad_certificate |= is_of_ssl(error, SSL_R_CERTIFICATE_VERIFY_FAILED);
+      is_truncated |= is_of_ssl(error, SSL_R_UNEXPECTED_EOF_WHILE_READING);
+    }
+  }
+  std::error_code error() const noexcept {
+    return to_error(last_of_ssl != 0 ? last_of_ssl : first);
+  }
+
+  unsigned long first = 0;
+  unsigned long last_of_ssl = 0;
+  bool has_bad_certificate = false;
+  bool is_truncated = false;
+};
+
+}  // namespace
+
+std::error_code take_openssl_error() noexcept { return Queue{}.error(); }
+
 std::error_code reason_of_failure(SSL& ssl, int ssl_error) noexcept {
   const int number = errno;
-  const unsigned long error = ::ERR_peek_error();
-  const bool is_of_ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
-  const int reason = ERR_GET_REASON(error);
-  const long verified = ::SSL_get_verify_result(&ssl);
-  const std::error_code taken = take_openssl_error();
-  if (error == 0 && ssl_error == SSL_ERROR_SYSCALL) {
+  const Queue queue;
+  if (queue.first == 0 && ssl_error == SSL_ERROR_SYSCALL) {
     return number != 0 ? system_error(number) : make_error_code(TlsErrc::truncated);
   }
-  if (is_of_ssl && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return TlsErrc::truncated;
-  if (is_of_ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
-    return certificate_error(verified);
-  }
-  return taken;
+  if (queue.first == 0 && ssl_error != SSL_ERROR_SSL) return system_error(ENOTSUP);
+  if (queue.is_truncated) return TlsErrc::truncated;
+  const long verified = ::SSL_get_verify_result(&ssl);
+  if (queue.has_bad_certificate && verified != X509_V_OK) return certificate_error(verified);
+  return queue.error();
 }
 
 }  // namespace detail

@@ -27,6 +27,7 @@ enum class TlsErrc {
   no_certificate,   // [EINVAL] a server needs one at least
   not_reading,      // [ENOBUFS] the peer asks again and again, and does not read the answers
   no_context,       // [EINVAL] the TlsSocket, or its TlsContext, is an empty handle
+  handshake_timeout,  // [ETIME] the context's handshake_timeout is over: the end, unlike timed_out
 };
 EVCORO_API const std::error_category& tls_category() noexcept;
 inline std::error_code make_error_code(TlsErrc error) noexcept {

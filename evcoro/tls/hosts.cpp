@@ -1,12 +1,11 @@
 #include <evcoro/tls/detail/hosts.hpp>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/ocsp.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <cstring>
-#include <memory>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -36,6 +35,7 @@ std::string read_ocsp(const std::string& path) {
 }  // namespace
 
 void Host::add(const TlsCertificate& files, std::vector<Openssl<X509>> chain) {
+  ::ERR_clear_error();  // an application's
   const Pem key_pem = read_pem(files.key.empty() ? files.chain : files.key);
   const Openssl<EVP_PKEY> key = read_key(key_pem);
   if (::SSL_CTX_use_certificate(context_.get(), chain.front().get()) != 1) {
@@ -52,16 +52,10 @@ void Host::add(const TlsCertificate& files, std::vector<Openssl<X509>> chain) {
   leaves_.push_back({std::move(chain.front()), read_ocsp(files.ocsp)});
 }
 
-bool Host::is_for(std::string_view name) const noexcept {
-  return ::X509_check_host(leaves_.front().certificate.get(), name.data(), name.size(),
-                           X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1;
-}
-
-bool Host::is_kin(X509& certificate) const {
-  return dns_names(*leaves_.front().certificate) == dns_names(certificate) &&
-         std::none_of(leaves_.begin(), leaves_.end(), [&](const Leaf& leaf) {
-           return key_kind(*leaf.certificate) == key_kind(certificate);
-         });
+bool Host::has_key_like(X509& certificate) const noexcept {
+  return std::any_of(leaves_.begin(), leaves_.end(), [&](const Leaf& leaf) {
+    return key_kind(*leaf.certificate) == key_kind(certificate);
+  });
 }
 
 int Host::staple(SSL& ssl) const noexcept {
@@ -78,30 +72,34 @@ int Host::staple(SSL& ssl) const noexcept {
   return SSL_TLSEXT_ERR_NOACK;
 }
 
-Hosts::Hosts(const std::vector<TlsCertificate>& certificates,
-             const std::function<Openssl<SSL_CTX>()>& make_context) {
+// Certificates for the very same names belong to one host, if they differ in the kind of their key.
+Hosts::Hosts(const std::vector<TlsCertificate>& certificates, std::string demand,
+             const std::function<Openssl<SSL_CTX>()>& make_context)
+    : demand_(std::move(demand)) {
   if (certificates.empty()) {
     throw std::system_error(TlsErrc::no_certificate, "TlsServerOptions::certificates");
   }
+  std::map<std::vector<std::string>, std::size_t> by_names;
   for (const TlsCertificate& files : certificates) {
     std::vector<Openssl<X509>> chain = read_chain(read_pem(files.chain));
-    const auto kin = std::find_if(hosts_.begin(), hosts_.end(),
-                                  [&](const Host& host) { return host.is_kin(*chain.front()); });
-    if (kin != hosts_.end()) {
-      kin->add(files, std::move(chain));
-      continue;
+    X509& leaf = *chain.front();
+    const std::vector<std::string> names = names_of(leaf);
+    const auto known = by_names.find(names);
+    const bool is_kin =
+        !names.empty() && known != by_names.end() && !hosts_[known->second].has_key_like(leaf);
+    const std::size_t index = is_kin ? known->second : hosts_.size();
+    if (!is_kin) {
+      hosts_.emplace_back(make_context());
+      by_names.emplace(names, index);
+      for (const auto& name : names) names_.add(name, index);
     }
-    Host host{make_context()};
-    host.add(files, std::move(chain));
-    hosts_.push_back(std::move(host));
+    hosts_[index].add(files, std::move(chain));
   }
 }
 
-const Host* Hosts::find(std::string_view name) const noexcept {
-  for (const Host& host : hosts_) {
-    if (host.is_for(name)) return &host;
-  }
-  return nullptr;
+const Host* Hosts::find(std::string_view name) const {
+  const auto index = names_.find(name);
+  return index ? &hosts_[*index] : nullptr;
 }
 
 }  // namespace evcoro::detail

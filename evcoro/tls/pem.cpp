@@ -2,7 +2,6 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,6 +27,11 @@ Openssl<BIO> bio_of(const std::string& text) {
 bool is_end_of_text() noexcept {
   const unsigned long error = ::ERR_peek_last_error();
   return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+std::string to_text(const ASN1_STRING* string) {
+  return {reinterpret_cast<const char*>(::ASN1_STRING_get0_data(string)),
+          static_cast<std::size_t>(::ASN1_STRING_length(string))};
 }
 
 }  // namespace
@@ -63,24 +67,21 @@ std::vector<Openssl<X509>> read_chain(const Pem& pem) {
 
 Openssl<EVP_PKEY> read_key(const Pem& pem) {
   const Openssl<BIO> bio = bio_of(pem.text);
-  ::ERR_clear_error();
+  ::ERR_clear_error();  // an application's
   Openssl<EVP_PKEY> key{::PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr)};
   if (key == nullptr) throw_openssl("private key " + pem.source);
   return key;
 }
 
-std::vector<std::string> dns_names(X509& certificate) {
+std::vector<std::string> names_of(X509& certificate) {
   std::vector<std::string> names;
-  auto* const alternatives = static_cast<GENERAL_NAMES*>(
-      ::X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr));
-  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
-    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(alternatives, i);
-    if (name->type != GEN_DNS) continue;
-    const auto* const text =
-        reinterpret_cast<const char*>(::ASN1_STRING_get0_data(name->d.dNSName));
-    names.emplace_back(text, static_cast<std::size_t>(::ASN1_STRING_length(name->d.dNSName)));
+  const Openssl<GENERAL_NAMES> alternatives{static_cast<GENERAL_NAMES*>(
+      ::X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr))};
+  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(alternatives.get(), i);
+    if (name->type == GEN_DNS) names.push_back(to_text(name->d.dNSName));
+    if (name->type == GEN_IPADD) names.push_back("IP:" + to_text(name->d.iPAddress));
   }
-  ::GENERAL_NAMES_free(alternatives);
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -1,17 +1,15 @@
-#include <arpa/inet.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/x509v3.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <string>
 #include <system_error>
 
 #include <evcoro/error.hpp>
 #include <evcoro/tls/context.hpp>
+#include <evcoro/tls/detail/names.hpp>
 #include <evcoro/tls/detail/pem.hpp>
 
 namespace evcoro {
@@ -23,29 +21,20 @@ void check(bool all_right) {
   if (!all_right) detail::throw_openssl("make_self_signed()");
 }
 
-bool is_ip_address(const std::string& text) noexcept {
-  unsigned char buffer[sizeof(in6_addr)];
-  return ::inet_pton(AF_INET, text.c_str(), buffer) == 1 ||
-         ::inet_pton(AF_INET6, text.c_str(), buffer) == 1;
-}
-
-bool is_host_name(const std::string& text) noexcept {
-  const auto fits = [](unsigned char each) {
-    return std::isalnum(each) != 0 || each == '-' || each == '.' || each == '*' || each == '_';
-  };
-  return !text.empty() && std::all_of(text.begin(), text.end(), fits);
+bool is_name(std::string_view text) noexcept {
+  return detail::is_host_name(text.starts_with("*.") ? text.substr(2) : text);
 }
 
 // Such as "DNS:localhost,IP:127.0.0.1".
 std::string alternatives(const std::vector<std::string>& names) {
   std::string all;
   for (const auto& name : names) {
-    if (!is_ip_address(name) && !is_host_name(name)) {
+    if (!detail::is_ip_address(name) && !is_name(name)) {
       throw std::system_error(detail::system_error(EINVAL),
                               "make_self_signed(): '" + name + "' is no host name");
     }
     if (!all.empty()) all += ',';
-    all += (is_ip_address(name) ? "IP:" : "DNS:") + name;
+    all += (detail::is_ip_address(name) ? "IP:" : "DNS:") + name;
   }
   return all;
 }
@@ -54,19 +43,17 @@ void add_extension(X509& certificate, int kind, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   ::X509V3_set_ctx(&context, &certificate, &certificate, nullptr, nullptr, 0);
-  X509_EXTENSION* const extension = ::X509V3_EXT_conf_nid(nullptr, &context, kind, value);
-  check(extension != nullptr && ::X509_add_ext(&certificate, extension, -1) == 1);
-  ::X509_EXTENSION_free(extension);
+  const Openssl<X509_EXTENSION> extension{::X509V3_EXT_conf_nid(nullptr, &context, kind, value)};
+  check(extension != nullptr && ::X509_add_ext(&certificate, extension.get(), -1) == 1);
 }
 
 void set_serial(X509& certificate) {
   unsigned char bytes[16];
   check(::RAND_bytes(bytes, sizeof bytes) == 1);
   bytes[0] &= 0x7f;
-  BIGNUM* const number = ::BN_bin2bn(bytes, sizeof bytes, nullptr);
+  const Openssl<BIGNUM> number{::BN_bin2bn(bytes, sizeof bytes, nullptr)};
   check(number != nullptr &&
-        ::BN_to_ASN1_INTEGER(number, ::X509_get_serialNumber(&certificate)) != nullptr);
-  ::BN_free(number);
+        ::BN_to_ASN1_INTEGER(number.get(), ::X509_get_serialNumber(&certificate)) != nullptr);
 }
 
 template <class Write>
@@ -85,6 +72,7 @@ TlsCertificate make_self_signed(const std::vector<std::string>& names, int days)
     throw std::system_error(detail::system_error(EINVAL), "make_self_signed(): names and days");
   }
   const std::string all = alternatives(names);
+  ::ERR_clear_error();  // an application's
   const Openssl<EVP_PKEY> key{::EVP_EC_gen("P-256")};
   const Openssl<X509> certificate{::X509_new()};
   check(key != nullptr && certificate != nullptr);

@@ -72,7 +72,7 @@ void TlsSocket::close() noexcept {
 }
 
 Socket& TlsSocket::socket() noexcept {
-  static Socket none;
+  static thread_local Socket none;
   return state_ == nullptr ? none : state_->socket();
 }
 

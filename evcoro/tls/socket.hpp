@@ -27,6 +27,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@
 #include <utility>
 
 #include <evcoro/io/io_result.hpp>
+#include <evcoro/io/stream.hpp>
 #include <evcoro/net/socket.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
@@ -81,8 +83,10 @@ class EVCORO_API TlsSocket {
   }
   ~TlsSocket() { close(); }
 
-  // handshake() makes the connection secure; without it the first recv() or send() does. No longer
-  // than the context's handshake_timeout in all. After it has succeeded it returns at once.
+  // handshake() makes the connection secure; without it the first recv() or send() does, and who
+  // comes meanwhile waits for that. It has the context's handshake_timeout in all, whatever the
+  // timeouts of calls: beyond it is TlsErrc::handshake_timeout, for good. After it has succeeded it
+  // returns at once.
   std::error_code handshake(Timeout timeout = {}) noexcept;
 
   // recv() and send() are as Socket's. What send() counts is encrypted, and sent, or goes before
@@ -137,5 +141,16 @@ class EVCORO_API TlsSocket {
 // connect_tls() connects to a host and makes the connection secure, verifying the host's name.
 EVCORO_API Result<TlsSocket> connect_tls(std::string_view host, std::uint16_t port,
                                          const TlsContext& context, Timeout timeout = {});
+
+// secure_by() is for servers of other layers, which put it on each connection that they have
+// accepted and call serve with the stream above it: http::ServerOptions::secure. A handshake that
+// fails is counted, and otherwise is nobody's business.
+inline auto secure_by(TlsContext context) {
+  return [context = std::move(context)](Socket& socket,
+                                        const std::function<void(AnyStream stream)>& serve) {
+    TlsSocket tls{std::move(socket), context};
+    if (!tls.handshake()) serve(tls);
+  };
+}
 
 }  // namespace evcoro

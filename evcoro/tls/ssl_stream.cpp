@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include <evcoro/detail/patience.hpp>
+#include <evcoro/detail/sigpipe.hpp>
 #include <evcoro/detail/turns.hpp>
 #include <evcoro/io/stream.hpp>
 #include <evcoro/tls/detail/claim.hpp>
@@ -15,7 +16,8 @@ namespace evcoro {
 
 static_assert(WaitingStream<SslStream>);
 
-SslStream::SslStream(ssl_st* ssl) : ssl_(ssl), event_(::SSL_get_fd(ssl)) {
+SslStream::SslStream(ssl_st* ssl) : ssl_(ssl), reads_(::SSL_get_rfd(ssl)) {
+  if (::SSL_get_wfd(ssl) != ::SSL_get_rfd(ssl)) writes_ = IoEvent{::SSL_get_wfd(ssl)};
   SSL_set_mode(ssl_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
@@ -28,12 +30,25 @@ std::error_code SslStream::wait(Direction direction, detail::Patience& patience)
     return error;
   }
   is_waiting_[direction] = true;
-  const auto error = direction == read ? event_.wait_readable(patience.rest())
-                                       : event_.wait_writable(patience.rest());
+  IoEvent& writes = writes_ ? writes_ : reads_;
+  const auto error = direction == read ? reads_.wait_readable(patience.rest())
+                                       : writes.wait_writable(patience.rest());
   is_waiting_[direction] = false;
   if (has_bystander_) passed_by_.set();
   return error;
 }
+
+namespace {
+
+// OpenSSL writes by write(2), reading or shutting down, too.
+template <class Call>
+int call_quietly(Call& call) noexcept {
+  const detail::SigpipeGuard guard;
+  errno = 0;
+  return call();
+}
+
+}  // namespace
 
 // Calls OpenSSL until it is done.
 template <class Call>
@@ -41,8 +56,7 @@ SslStream::Outcome SslStream::run(Call call, detail::Patience& patience,
                                   std::error_code& error) noexcept {
   while (true) {
     ::ERR_clear_error();
-    errno = 0;
-    const int result = call();
+    const int result = call_quietly(call);
     if (result > 0) {
       detail::take_turn();
       return Outcome::done;

@@ -14,8 +14,12 @@
 // SSL, SSL_MODE_ENABLE_PARTIAL_WRITE and SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER. OpenSSL runs on the
 // thread's own stack, which should have 32 KiB.
 //
+// Errors are those of TlsSocket, and not_supported for what OpenSSL may want beside reading and
+// writing (asynchronous jobs, certificates that are looked up). SIGPIPE is never raised.
+//
 // One thread may read while another writes. An SslStream belongs to a loop, in whose threads its
-// calls are made. It must go before the SSL and the descriptor do.
+// calls are made; the application's callbacks, which OpenSSL makes within them, must not block. It
+// goes before the SSL and the descriptor do, and when no thread is in a call of it.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +28,8 @@
 #include <system_error>
 
 #include <evcoro/io/io_result.hpp>
+#include <evcoro/io/stream.hpp>
 #include <evcoro/io_event.hpp>
-#include <evcoro/net/socket.hpp>
 #include <evcoro/sync/event.hpp>
 #include <evcoro/timeout.hpp>
 #include <evcoro/tls/error.hpp>
@@ -75,7 +79,8 @@ class EVCORO_API SslStream {
   std::error_code wait(Direction direction, detail::Patience& patience) noexcept;
 
   ssl_st* const ssl_;
-  IoEvent event_;
+  IoEvent reads_;
+  IoEvent writes_;              // of another descriptor, if the SSL has one to write to
   bool is_reading_ = false;     // a thread is in recv()
   bool is_writing_ = false;     // a thread is in send()
   bool is_starved_ = false;     // OpenSSL wants more than it has got

@@ -38,25 +38,27 @@ bool TicketKeys::make(Key& key) noexcept {
 
 bool TicketKeys::rotate() noexcept {
   const std::lock_guard lock{mutex_};
-  return rotate_locked(std::chrono::steady_clock::now());
+  made_ = std::chrono::steady_clock::now();
+  return rotate_locked();
 }
 
-bool TicketKeys::rotate_locked(TimePoint now) noexcept {
+bool TicketKeys::rotate_locked() noexcept {
   Key next;
   if (!make(next)) return false;
   keys_[1] = keys_[0];
   keys_[0] = next;
-  made_ = now;
   ::OPENSSL_cleanse(&next, sizeof next);
   return true;
 }
 
-// After two lifetimes without a ticket both keys are old.
+// As if each change had come in its time: no key is good for more than two lifetimes.
 void TicketKeys::rotate_if_due() noexcept {
   const TimePoint now = std::chrono::steady_clock::now();
-  const TimePoint made = made_;
-  if (now - made >= lifetime_) rotate_locked(now);
-  if (now - made >= 2 * lifetime_) rotate_locked(now);
+  for (int i = 0; i < 2 && now - made_ >= lifetime_; ++i) {
+    rotate_locked();
+    made_ += lifetime_;
+  }
+  if (now - made_ >= lifetime_) made_ = now;  // both are new
 }
 
 int TicketKeys::use(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,

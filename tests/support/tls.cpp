@@ -86,7 +86,7 @@ Owned<X509> make_certificate(const Signing& signing, EVP_PKEY* key, X509* issuer
   if (signing.is_authority) {
     add_extension(it, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(it, NID_key_usage, "critical,keyCertSign,cRLSign");
-  } else {
+  } else if (!signing.has_no_names) {
     add_extension(it, NID_subject_alt_name, alternatives(signing.names));
   }
   check(X509_sign(it, issuers_key, EVP_sha256()) != 0);

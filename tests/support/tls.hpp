@@ -29,6 +29,7 @@ struct Signing {
   int begins_in_days = -1;
   int ends_in_days = 1;
   bool is_authority = false;
+  bool has_no_names = false;  // but for the one in its subject
 };
 
 class Authority {

@@ -47,6 +47,8 @@ struct TlsRules {
   std::size_t stack_size;
 };
 
+struct Pem;
+
 class TlsCore {
  public:
   explicit TlsCore(TlsServerOptions options);
@@ -64,8 +66,10 @@ class TlsCore {
   void reload();
   void rotate_ticket_keys();
 
-  // sessions() are a client's.
+  // sessions() are a client's. keep_session() keeps one for the next connection to the same server,
+  // unless what is trusted has changed since this one was made.
   SessionCache& sessions() noexcept { return sessions_; }
+  void keep_session(SSL& ssl, Openssl<SSL_SESSION> session) noexcept;
 
   // count_handshake() is about one that has ended.
   void count_handshake(bool succeeded, bool resumed) noexcept;
@@ -74,7 +78,7 @@ class TlsCore {
  private:
   Openssl<SSL_CTX> make_context() const;
   Openssl<SSL_CTX> make_server_context() const;
-  Openssl<SSL_CTX> make_host_context() const;
+  Openssl<SSL_CTX> make_host_context(const Pem* authorities) const;
   Openssl<SSL_CTX> make_client_context() const;
   std::shared_ptr<const Hosts> make_hosts() const;
   std::shared_ptr<const Hosts> hosts() noexcept;
@@ -88,7 +92,7 @@ class TlsCore {
                        EVP_MAC_CTX* mac, int encrypts) noexcept;
   static int on_status_request(SSL* ssl, void*) noexcept;
   static int on_new_session(SSL* ssl, SSL_SESSION* session) noexcept;
-  bool bind_sessions(SSL& ssl, std::string_view name) const noexcept;
+  static bool bind_sessions(SSL& ssl, std::string_view name, const Hosts& hosts);
 
   const std::optional<TlsServerOptions> server_;  // one of both
   const std::optional<TlsClientOptions> client_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <evcoro/tls/context.hpp>
+#include <evcoro/tls/detail/names.hpp>
 #include <evcoro/tls/detail/openssl.hpp>
 
 namespace evcoro::detail {
@@ -20,10 +21,8 @@ class Host {
   // add() throws std::system_error, whose what() names the file.
   void add(const TlsCertificate& files, std::vector<Openssl<X509>> chain);
 
-  bool is_for(std::string_view name) const noexcept;
-
-  // is_kin() says whether certificate belongs to the same host: other kind of key, same names.
-  bool is_kin(X509& certificate) const;
+  // has_key_like() says whether it has a certificate with the same kind of key.
+  bool has_key_like(X509& certificate) const noexcept;
 
   // staple() gives ssl the OCSP response of its certificate, if there is one, as a status callback
   // is to do it.
@@ -41,16 +40,20 @@ class Host {
 
 class Hosts {
  public:
-  // make_context makes the SSL_CTX of a host, without certificates. Throws std::system_error.
-  Hosts(const std::vector<TlsCertificate>& certificates,
+  // make_context makes the SSL_CTX of a host, without certificates. demand is what is asked of
+  // clients: sessions are good for the same demand only. Throws std::system_error.
+  Hosts(const std::vector<TlsCertificate>& certificates, std::string demand,
         const std::function<Openssl<SSL_CTX>()>& make_context);
 
-  // find() is the first host that is for name, or nullptr.
-  const Host* find(std::string_view name) const noexcept;
+  // find() is the first host that is for name, or nullptr. Throws std::bad_alloc.
+  const Host* find(std::string_view name) const;
   const Host& first() const noexcept { return hosts_.front(); }
+  const std::string& demand() const noexcept { return demand_; }
 
  private:
+  const std::string demand_;
   std::vector<Host> hosts_;
+  NameTable names_;  // with indices of hosts_
 };
 
 }  // namespace evcoro::detail

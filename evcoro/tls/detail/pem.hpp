@@ -28,7 +28,8 @@ std::string read_file(const std::string& path);
 std::vector<Openssl<X509>> read_chain(const Pem& pem);
 Openssl<EVP_PKEY> read_key(const Pem& pem);
 
-// dns_names() are the names that a certificate is for, sorted.
-std::vector<std::string> dns_names(X509& certificate);
+// names_of() are the names that a certificate is for (subjectAltName), sorted; those that are no
+// names but IP addresses begin with "IP:".
+std::vector<std::string> names_of(X509& certificate);
 
 }  // namespace evcoro::detail

@@ -10,6 +10,8 @@
 // encrypted.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,8 +25,10 @@
 #include <evcoro/detail/patience.hpp>
 #include <evcoro/io/io_result.hpp>
 #include <evcoro/net/socket.hpp>
+#include <evcoro/sync/event.hpp>
 #include <evcoro/tls/detail/core.hpp>
 #include <evcoro/tls/detail/openssl.hpp>
+#include <evcoro/tls/detail/openssl_stack.hpp>
 
 namespace evcoro::detail {
 
@@ -54,43 +58,76 @@ class TlsState {
   // session_key() is by whom a client's session is kept; "" if it isn't.
   const std::string& session_key() const noexcept { return session_key_; }
 
-  // host() is whose certificate a server uses; nullptr if that isn't known yet.
+  // host() is whose certificate a server uses, requested_name() whom its client meant. nullptr, and
+  // "", if that isn't known yet.
   const Host* host() const noexcept { return host_; }
-  void set_host(const Host& host, std::shared_ptr<const Hosts> hosts) noexcept {
+  const std::string& requested_name() const noexcept { return requested_name_; }
+  void set_host(const Host& host, std::shared_ptr<const Hosts> hosts, std::string name) noexcept {
     host_ = &host;
     hosts_ = std::move(hosts);
+    requested_name_ = std::move(name);
   }
 
  private:
   class Hold;
-  struct Step;
+
+  // Step is what a call of OpenSSL has come to.
+  struct Step {
+    enum class Outcome { done, wants_input, ended, failed };
+    Outcome outcome;
+    std::size_t count = 0;
+    std::error_code error = {};
+  };
 
   friend std::default_delete<TlsState>;
 
-  TlsState(std::shared_ptr<TlsCore> core, Openssl<SSL> ssl) noexcept
-      : core_(std::move(core)), ssl_(std::move(ssl)) {}
+  TlsState(std::shared_ptr<TlsCore> core, Openssl<SSL> ssl) noexcept;
   ~TlsState();
   static TlsState* make_here(Socket& socket, std::shared_ptr<TlsCore> core,
                              std::string_view server_name, std::span<const std::byte> received);
-
-  bool attach_bio() noexcept;
+  std::error_code attach() noexcept;
   std::error_code prepare_client(std::string_view server_name, std::uint16_t port);
+  std::error_code mean(const std::string& name) noexcept;
   void resume_session() noexcept;
 
+  // The handshake.
+  std::error_code wait_for_others(Patience& patience) noexcept;
   std::error_code shake_hands(Patience& patience) noexcept;
-  template <class Call>
-  Step step(Call call) noexcept;
+  std::error_code take_steps(Patience& patience) noexcept;
   std::error_code finish_handshake(std::error_code error) noexcept;
-  std::error_code ready_for_data(Timeout timeout) noexcept;
+  bool is_too_late() const noexcept;
+
+  // Data.
+  std::error_code be_ready(Patience& patience) noexcept;
   IoResult receive(std::span<std::byte> buffer, Patience& patience) noexcept;
   Step read(std::span<std::byte> buffer) noexcept;
-  std::error_code receive_more(Patience& patience) noexcept;
-  std::error_code receive_input(Timeout timeout) noexcept;
+  std::error_code encrypt(std::span<const std::byte> data, Patience& patience) noexcept;
+  std::error_code get_input_to_write(Patience& patience) noexcept;
+  void let_other_pass() noexcept;
+  std::error_code shut_down(Patience& patience) noexcept;
+
+  // Between OpenSSL and the socket.
   bool may_have_input() const noexcept;
-  std::error_code encrypt(std::span<const std::byte> data) noexcept;
+  std::error_code receive_more(Patience& patience) noexcept;
+  std::error_code receive_input() noexcept;
   std::error_code flush(Patience& patience) noexcept;
-  void shut_down() noexcept;
-  std::error_code answer() noexcept;
+  void send_at_once() noexcept;
+
+  // step() calls OpenSSL, on its stack: call(count) is what its call returns. The queue of errors
+  // is the OS thread's: nobody else must come between the call and the questions.
+  template <class Call>
+  Step step(Call call) noexcept {
+    Step done{Step::Outcome::failed};
+    const auto error = on_openssl_stack(core_->rules().stack_size, [&] {
+      std::size_t count = 0;
+      clear_errors();
+      const int result = call(count);
+      done = judge(result, count);
+    });
+    if (error) done.error = error;
+    return done;
+  }
+  static void clear_errors() noexcept;
   Step judge(int result, std::size_t count) noexcept;
 
   static BIO_METHOD* bio_method() noexcept;
@@ -103,24 +140,46 @@ class TlsState {
   Openssl<SSL> ssl_;
   std::shared_ptr<const Hosts> hosts_;
   const Host* host_ = nullptr;  // one of hosts_
+  std::string requested_name_;
   std::string session_key_;
+  const pid_t process_;  // that made it: in a child of that, nothing is sent
 
   int references_ = 1;
-  bool is_ready_ = false;      // the handshake has succeeded
-  bool is_reading_ = false;    // a thread is in recv(), or in the handshake
-  bool is_writing_ = false;    // a thread is in send(), or in the handshake, or sends an answer
-  bool is_starved_ = false;    // OpenSSL wants more than it has got
-  bool is_at_end_ = false;     // the socket's stream has ended
-  bool has_notified_ = false;  // close_notify was made
-  bool was_counted_ = false;   // among the context's handshakes
+  bool is_ready_ = false;       // the handshake has succeeded
+  bool has_begun_ = false;      // the handshake
+  bool is_shaking_ = false;     // a thread is in the handshake
+  bool is_reading_ = false;     // a thread is in recv()
+  bool is_writing_ = false;     // a thread is in send()
+  bool is_helped_ = false;      // the thread in send() receives
+  bool has_bystander_ = false;  // the other of both waits for what this one does
+  bool is_starved_ = false;     // OpenSSL wants more than it has got
+  bool is_at_end_ = false;      // the socket's stream has ended
+  bool has_ended_ = false;      // close_notify has come
+  bool has_notified_ = false;   // close_notify was made
   TimePoint handshake_deadline_ = never;
-  std::error_code failure_;  // why it can't be used any more
+  std::error_code failure_;                     // why it can't be used any more
+  Event handshake_over_{Event::Reset::manual};  // is_shaking_ has become false
+  Event passed_by_;                             // for the bystander
 
   std::unique_ptr<std::byte[]> block_;  // what input_ is in
   std::span<const std::byte> input_;    // received, and not taken by OpenSSL
   std::vector<std::byte> output_;       // encrypted since
   std::vector<std::byte> sending_;      // encrypted before, and being sent
   std::size_t sent_ = 0;                // of sending_
+};
+
+// Hold keeps the state while a thread is in one of its operations.
+class TlsState::Hold {
+ public:
+  explicit Hold(TlsState& state) noexcept : state_(state) { ++state_.references_; }
+  ~Hold() {
+    if (--state_.references_ == 0) delete &state_;
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  TlsState& state_;
 };
 
 }  // namespace evcoro::detail

@@ -19,6 +19,8 @@ class TicketKeys {
   TicketKeys& operator=(const TicketKeys&) = delete;
   ~TicketKeys();
 
+  std::chrono::seconds lifetime() const noexcept { return lifetime_; }
+
   // rotate() makes a new key; false if there is no randomness.
   bool rotate() noexcept;
 
@@ -36,7 +38,7 @@ class TicketKeys {
   };
 
   static bool make(Key& key) noexcept;
-  bool rotate_locked(TimePoint now) noexcept;
+  bool rotate_locked() noexcept;
   void rotate_if_due() noexcept;
   int encrypt(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
               EVP_MAC_CTX* mac) noexcept;

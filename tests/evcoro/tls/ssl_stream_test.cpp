@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <array>
+#include <csignal>
 #include <memory>
 
 #include <support/every_park.hpp>
@@ -143,6 +144,19 @@ TEST_CASE_METHOD(SslFixture, "an own SSL whose stream is cut or broken says so")
     SslStream stream{ends.ssl.get()};
     REQUIRE(ends.client.socket().send("no TLS at all\r\n", long_time));
     REQUIRE(stream.handshake(long_time).category() == tls_category());
+  });
+}
+
+TEST_CASE_METHOD(SslFixture, "an own SSL whose peer has gone raises no signal") {
+  in_thread([&] {
+    std::signal(SIGPIPE, SIG_DFL);
+    Ends ends = make_ends();
+    SslStream stream{ends.ssl.get()};
+    Thread handshake = loop->spawn([&] { return ends.client.handshake(long_time); }).value();
+    REQUIRE(!stream.handshake(long_time));
+    REQUIRE(!handshake.join().value());
+    ends.client.socket().close();
+    REQUIRE(stream.send("hello", long_time).error == std::errc::broken_pipe);
   });
 }
 

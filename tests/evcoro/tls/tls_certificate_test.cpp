@@ -1,15 +1,14 @@
 // Whose certificate is accepted, and whose is presented.
-#include <filesystem>
-#include <fstream>
-
 #include <evcoro/tls/socket.hpp>
 #include <support/contains.hpp>
+#include <support/files.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/tls.hpp>
 
 using namespace evcoro;
 using namespace std::chrono_literals;
 using support::Authority;
+using support::File;
 using support::long_time;
 using support::read_some;
 using support::TlsPair;
@@ -51,22 +50,6 @@ std::string what_throws(const std::function<void()>& function) {
   return "nothing";
 }
 
-// A file for the time of a test.
-class File {
- public:
-  explicit File(std::string_view text) { write(text); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() { std::filesystem::remove(path); }
-  void write(std::string_view text) const { std::ofstream{path, std::ios::binary} << text; }
-
-  const std::string path = [] {
-    std::string name = std::filesystem::temp_directory_path() / "evcoro-tls.XXXXXX";
-    ::close(::mkstemp(name.data()));
-    return name;
-  }();
-};
-
 }  // namespace
 
 TEST_CASE_METHOD(CertificateFixture, "a client accepts who its authorities have signed, by name") {
@@ -93,6 +76,9 @@ TEST_CASE_METHOD(CertificateFixture, "a client refuses certificates of others an
   REQUIRE(ask(serve(expired), client, "a.test") == "certificate: certificate has expired");
   const auto early = authority.sign({.names = {"a.test"}, .begins_in_days = 1, .ends_in_days = 2});
   REQUIRE(ask(serve(early), client, "a.test") == "certificate: certificate is not yet valid");
+  const Authority forger;  // of the same name, with another key
+  REQUIRE(ask(serve(forger.sign({"a.test"})), client, "a.test") ==
+          "certificate: certificate signature failure");
   const TlsContext lax{TlsClientOptions{.verify = false}};
   REQUIRE(ask(serve(expired), lax, "b.test").empty());
   REQUIRE(ask(self_signed, lax, "").empty());
@@ -142,6 +128,21 @@ TEST_CASE_METHOD(CertificateFixture,
   REQUIRE(subject == "CN=a.test");
   REQUIRE(ask(server, lax, "").empty());
   REQUIRE(subject == "CN=a.test");
+}
+
+TEST_CASE_METHOD(CertificateFixture, "a certificate without names is nobody's and nobody's kin") {
+  const TlsContext server{
+      TlsServerOptions{.certificates = {authority.sign({"a.test"}), authority.sign({"10.0.0.1"}),
+                                        authority.sign({.names = {"10.0.0.2"}, .is_rsa = true})}}};
+  const TlsContext lax{TlsClientOptions{.verify = false}};
+  REQUIRE(ask(server, client, "a.test").empty());
+  REQUIRE(ask(server, lax, "10.0.0.1").empty());  // an address is not asked for by SNI
+  REQUIRE(subject == "CN=a.test");
+}
+
+TEST_CASE_METHOD(CertificateFixture, "a name in the subject alone verifies nothing") {
+  const TlsContext server = serve(authority.sign({.names = {"a.test"}, .has_no_names = true}));
+  REQUIRE_THAT(ask(server, client, "a.test"), support::contains("hostname mismatch"));
 }
 
 TEST_CASE_METHOD(CertificateFixture, "a server can refuse names that it has no certificate for") {

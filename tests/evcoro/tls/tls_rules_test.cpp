@@ -1,6 +1,8 @@
 // What is agreed on: versions, ciphers, protocols; and what is not done.
 #include <openssl/ssl.h>
 
+#include <array>
+
 #include <evcoro/tls/socket.hpp>
 #include <support/contains.hpp>
 #include <support/loop_fixture.hpp>
@@ -81,17 +83,37 @@ TEST_CASE_METHOD(RulesFixture, "protocols without overlap are a fatal alert") {
   REQUIRE_THAT(try_handshake().message(), support::contains("alert no application protocol"));
 }
 
-TEST_CASE_METHOD(RulesFixture,
-                 "a server renegotiates nothing and a peer that asks is not served on") {
+TEST_CASE_METHOD(RulesFixture, "what is not safe is switched off") {
   client_options.highest_version = TlsVersion::tls12;
   in_thread([&] {
     TlsPair pair{*loop, TlsContext{server_options}, TlsContext{client_options}, "a.test"};
     REQUIRE(!pair.handshake());
-    REQUIRE(SSL_renegotiate(pair.client.native_handle()) == 0);
-    REQUIRE((SSL_get_options(pair.server.native_handle()) & SSL_OP_NO_RENEGOTIATION) != 0);
-    REQUIRE((SSL_get_options(pair.server.native_handle()) & SSL_OP_NO_COMPRESSION) != 0);
-    REQUIRE(SSL_get_security_level(pair.server.native_handle()) == 2);
-    REQUIRE(SSL_get_max_early_data(pair.server.native_handle()) == 0);
+    for (SSL* const ssl : {pair.client.native_handle(), pair.server.native_handle()}) {
+      REQUIRE((SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION) != 0);
+      REQUIRE((SSL_get_options(ssl) & SSL_OP_NO_COMPRESSION) != 0);
+      REQUIRE(SSL_get_security_level(ssl) == 2);
+      REQUIRE(SSL_get_max_early_data(ssl) == 0);
+    }
+  });
+}
+
+TEST_CASE_METHOD(RulesFixture, "a client that asks to renegotiate is told no") {
+  client_options.highest_version = TlsVersion::tls12;
+  in_thread([&] {
+    TlsPair pair{*loop, TlsContext{server_options}, TlsContext{client_options}, "a.test"};
+    REQUIRE(!pair.handshake());
+    SSL_clear_options(pair.client.native_handle(), SSL_OP_NO_RENEGOTIATION);
+    REQUIRE(SSL_renegotiate(pair.client.native_handle()) == 1);
+    Thread serving = loop->spawn([&] {
+                           std::array<std::byte, 8> buffer;
+                           return pair.server.recv(buffer, support::long_time).error;
+                         })
+                         .value();
+    // OpenSSL's client takes the refusal for the end.
+    const IoResult out = pair.client.send("hello", support::long_time);
+    REQUIRE_THAT(out.error.message(), support::contains("no renegotiation"));
+    pair.client.close();
+    REQUIRE(serving.join().value());
   });
 }
 
@@ -117,4 +139,6 @@ TEST_CASE_METHOD(RulesFixture,
   server_options.openssl_stack_size = 64 * 1024;
   client_options.openssl_stack_size = 256 * 1024;
   REQUIRE(!try_handshake());
+  server_options.openssl_stack_size = 8 * 1024;
+  REQUIRE_THROWS_AS(TlsContext{server_options}, std::system_error);
 }

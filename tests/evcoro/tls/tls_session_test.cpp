@@ -1,7 +1,12 @@
 // Sessions: resumed by tickets and ids, for the same name only, as long as the keys are known.
 #include <openssl/ssl.h>
 
+#include <atomic>
 #include <evcoro/tls/socket.hpp>
+#include <vector>
+
+#include <support/files.hpp>
+#include <support/group.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/tls.hpp>
 
@@ -154,24 +159,112 @@ TEST_CASE_METHOD(SessionFixture, "a session is resumed under the name only that 
   }
 }
 
-TEST_CASE_METHOD(SessionFixture, "a session made without a client's certificate gets nobody by") {
+TEST_CASE_METHOD(SessionFixture, "a session gets nobody by whose authority has been dropped") {
   const support::Authority of_clients{"of clients"};
-  server_options.client_authorities = of_clients.pem();
-  client_options.kept_sessions = 0;
+  const support::Authority another{"another"};
+  const support::File authorities{of_clients.pem()};
+  server_options.client_authorities = authorities.path;
+  server_options.client_certificate = ClientCertificate::required;
+  client_options.certificates = {of_clients.sign({"a client"})};
+  for (const auto lifetime : {0h, 12h}) {
+    for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
+      server_options.ticket_key_lifetime = lifetime;
+      client_options.highest_version = version;
+      authorities.write(of_clients.pem());
+      TlsContext server{server_options};
+      const TlsContext client{client_options};
+      REQUIRE(!is_resumed(server, client, "a.test"));
+      REQUIRE(is_resumed(server, client, "a.test"));
+      server.reload();
+      REQUIRE(is_resumed(server, client, "a.test"));
+      authorities.write(another.pem());
+      server.reload();
+      in_thread([&] {
+        TlsPair pair{*loop, server, client, "a.test"};
+        (void)pair.handshake();
+        REQUIRE(is_certificate_error(pair.server_error));
+        REQUIRE(!pair.server.is_resumed());
+      });
+    }
+  }
+}
+
+TEST_CASE_METHOD(SessionFixture, "a ticket that comes after a reload of authorities is not kept") {
+  const support::Authority another{"another"};
+  const support::File authorities{authority.pem()};
+  client_options.authorities = authorities.path;
+  const TlsContext server{server_options};
+  TlsContext client{client_options};
+  in_thread([&] {
+    TlsPair before{*loop, server, client, "a.test"};
+    REQUIRE(!before.handshake());
+    authorities.write(another.pem());
+    client.reload();
+    REQUIRE(before.server.send("with tickets", long_time));
+    REQUIRE(read_some(before.client) == "with tickets");
+    TlsPair after{*loop, server, client, "a.test"};
+    REQUIRE(is_certificate_error(after.handshake()));
+  });
+}
+
+TEST_CASE_METHOD(SessionFixture,
+                 "a session is bound to a name that no certificate is for as well") {
+  client_options = {.verify = false, .kept_sessions = 0, .highest_version = TlsVersion::tls12};
+  const TlsContext server{server_options};
+  const TlsContext client{client_options};
+  REQUIRE(is_resumed_for(*this, server, client, "x.unknown", client, "x.unknown"));
+  REQUIRE(!is_resumed_for(*this, server, client, "x.unknown", client, "y.unknown"));
+}
+
+TEST_CASE_METHOD(SessionFixture, "a ticket is renewed as often as its key changes") {
   for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
     client_options.highest_version = version;
-    TlsServerOptions strict = server_options;
-    strict.client_certificate = ClientCertificate::required;
-    client_options.certificates = {of_clients.sign({"a client"})};
-    const TlsContext known{client_options};
-    const TlsContext server{strict};
-    REQUIRE(is_resumed_for(*this, server, known, "a.test", known, "a.test"));
-    in_thread([&] {
-      TlsPair pair{*loop, server, known, "a.test"};
-      REQUIRE(!pair.handshake());
-      REQUIRE(pair.server.peer_subject() == "CN=a client");
-    });
+    TlsContext server{server_options};
+    const TlsContext client{client_options};
+    REQUIRE(!is_resumed(server, client, "a.test"));
+    for (int i = 0; i < 4; ++i) {
+      server.rotate_ticket_keys();
+      REQUIRE(is_resumed(server, client, "a.test"));
+    }
   }
+}
+
+TEST_CASE_METHOD(SessionFixture, "keys of tickets may live as long as the clock can tell") {
+  server_options.ticket_key_lifetime = std::chrono::seconds::max();
+  const TlsContext server{server_options};
+  const TlsContext client{client_options};
+  REQUIRE(!is_resumed(server, client, "a.test"));
+  REQUIRE(is_resumed(server, client, "a.test"));
+}
+
+TEST_CASE_METHOD(SessionFixture, "a context serves several OS threads while it is reloaded") {
+  const support::File chain{server_options.certificates.front().chain};
+  server_options.certificates.front().chain = chain.path;
+  server_options.certificates.resize(1);
+  TlsContext server{server_options};
+  TlsContext client{client_options};
+  LoopGroup group{support::group_options(2)};
+  std::atomic<int> left{2};
+  std::vector<RemoteThread<int>> threads;
+  for (std::size_t i = 0; i < 2; ++i) {
+    threads.push_back(group.spawn_on(i, [&] {
+      int made = 0;
+      for (int round = 0; round < 10; ++round) {
+        TlsPair pair{*Loop::current(), server, client, "a.test"};
+        if (!pair.handshake() && pair.server.send("hello", long_time)) {
+          made += read_some(pair.client) == "hello" ? 1 : 0;
+        }
+      }
+      --left;
+      return made;
+    }));
+  }
+  while (left != 0) {
+    server.reload();
+    server.rotate_ticket_keys();
+    client.reload();
+  }
+  for (auto& thread : threads) REQUIRE(thread.join(long_time).value() == 10);
 }
 
 TEST_CASE_METHOD(SessionFixture, "a client keeps so many sessions and forgets the oldest") {

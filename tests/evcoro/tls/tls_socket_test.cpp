@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include <evcoro/fork.hpp>
 #include <evcoro/io/buffered_reader.hpp>
 #include <evcoro/io/stream.hpp>
 #include <support/every_park.hpp>
@@ -11,6 +12,7 @@
 
 using namespace evcoro;
 using namespace std::chrono_literals;
+using namespace std::string_view_literals;
 using support::long_time;
 using support::read_some;
 using support::TlsPair;
@@ -222,15 +224,117 @@ TEST_CASE_METHOD(TlsFixture, "cancelled at each park: TLS") {
   });
 }
 
-TEST_CASE_METHOD(TlsFixture, "a handshake has a deadline of its own") {
+TEST_CASE_METHOD(TlsFixture, "a handshake has a deadline of its own and no second chance") {
   in_thread([&] {
     const TlsContext hasty{
         TlsServerOptions{.certificates = {authority.sign({"a.test"})}, .handshake_timeout = 20ms}};
     TlsPair pair{*loop, hasty, client, "a.test"};
-    REQUIRE(pair.server.handshake(never) == std::errc::timed_out);
-    REQUIRE(pair.server.handshake(never) == std::errc::timed_out);  // and no second chance
-    pair.server.close();
+    REQUIRE(pair.server.handshake(1ms) == std::errc::timed_out);
+    REQUIRE(pair.server.handshake(never) == TlsErrc::handshake_timeout);
+    REQUIRE(pair.client.handshake(1ms) == std::errc::timed_out);  // its first step is there now
+    REQUIRE(pair.server.handshake(never) == TlsErrc::handshake_timeout);
+    REQUIRE(pair.server.handshake(no_wait) == TlsErrc::handshake_timeout);
+    std::array<std::byte, 8> buffer;
+    REQUIRE(pair.server.recv(buffer, long_time).error == TlsErrc::handshake_timeout);
+    REQUIRE(pair.server.recv(buffer, long_time).error == std::errc::stream_timeout);
     REQUIRE(hasty.counters().failed == 1);
+    REQUIRE(client.counters().failed == 0);
+    pair.client.close();
+    REQUIRE(client.counters().failed == 1);  // given up
+  });
+}
+
+TEST_CASE_METHOD(TlsFixture, "a thread that reads and one that writes share the handshake") {
+  in_thread([&] {
+    TlsPair pair{*loop, server, client, "a.test"};
+    Thread reader = loop->spawn([&] { return read_some(pair.server); }).value();
+    Thread writer = loop->spawn([&] { return pair.server.send("from server", long_time); }).value();
+    Thread other = loop->spawn([&] { return read_some(pair.client); }).value();
+    REQUIRE(pair.client.send("from client", long_time).count == 11);
+    REQUIRE(reader.join().value() == "from client");
+    REQUIRE(writer.join().value().count == 11);
+    REQUIRE(other.join().value() == "from server");
+    REQUIRE(server.counters().handshakes == 1);
+  });
+}
+
+TEST_CASE_METHOD(TlsFixture, "who waits for another's handshake takes over if that gives up") {
+  in_thread([&] {
+    TlsPair pair{*loop, server, client, "a.test"};
+    Thread first = loop->spawn([&] { return pair.server.handshake(long_time); }).value();
+    REQUIRE(support::until_parked(first));
+    Thread second = loop->spawn([&] { return pair.server.send("hello", long_time); }).value();
+    REQUIRE(support::until_parked(second));
+    first.request_stop();
+    REQUIRE(first.join().value() == std::errc::operation_canceled);
+    REQUIRE(read_some(pair.client) == "hello");
+    REQUIRE(second.join().value().count == 5);
+  });
+}
+
+TEST_CASE_METHOD(TlsFixture, "a cancelled thread neither receives nor sends under TLS") {
+  in_thread([&] {
+    TlsPair pair{*loop, server, client, "a.test"};
+    REQUIRE(!pair.handshake());
+    REQUIRE(pair.client.send("hello", long_time));
+    REQUIRE(read_some(pair.server, 1) == "h");
+    Thread thread = loop->spawn([&] {
+                          while (!this_thread::yield()) {
+                          }
+                          std::array<std::byte, 8> buffer;
+                          CHECK(pair.server.recv(buffer).error == std::errc::operation_canceled);
+                          const IoResult out = pair.server.send("x");
+                          CHECK(out.count == 0);
+                          CHECK(out.error == std::errc::operation_canceled);
+                          CHECK(pair.server.wait_readable() == std::errc::operation_canceled);
+                          CHECK(pair.server.close_notify() == std::errc::operation_canceled);
+                        })
+                        .value();
+    thread.request_stop();
+    thread.join().value();
+    REQUIRE(read_some(pair.server) == "ello");
+  });
+}
+
+TEST_CASE_METHOD(TlsFixture, "a wait to read under TLS has one timeout and ends with the stream") {
+  in_thread([&] {
+    TlsPair pair{*loop, server, client, "a.test"};
+    const auto begin = Clock::now();
+    REQUIRE(pair.server.wait_readable(20ms) == std::errc::timed_out);  // within the handshake
+    REQUIRE(Clock::now() - begin >= 20ms);
+    REQUIRE(!pair.handshake());
+    pair.client.close();
+    REQUIRE(read_some(pair.server).empty());
+    (void)pair.server.send("x", long_time);
+    REQUIRE(!pair.server.wait_readable(never));
+  });
+}
+
+TEST_CASE_METHOD(TlsFixture, "a connection that was cut off says so ever after") {
+  in_thread([&] {
+    TlsPair pair{*loop, server, client, "a.test"};
+    REQUIRE(!pair.handshake());
+    REQUIRE(!pair.client.socket().shutdown(Socket::Shutdown::write));
+    std::array<std::byte, 8> buffer;
+    REQUIRE(pair.server.recv(buffer, long_time).error == TlsErrc::truncated);
+    REQUIRE(pair.server.handshake(long_time) == TlsErrc::truncated);
+    REQUIRE(pair.server.wait_readable(long_time) == TlsErrc::truncated);
+    REQUIRE(pair.server.close_notify(long_time) == TlsErrc::truncated);
+  });
+}
+
+TEST_CASE_METHOD(TlsFixture, "a child process leaves its parent's connections alone") {
+  in_thread([&] {
+    support::skip_without_pidfd();
+    TlsPair pair{*loop, server, client, "a.test"};
+    REQUIRE(!pair.handshake());
+    Child child = fork_process([&] {
+                    pair.client.close();
+                    return 0;
+                  }).value();
+    REQUIRE(child.wait(long_time).value().succeeded());
+    REQUIRE(pair.client.send("still here", long_time));
+    REQUIRE(read_some(pair.server) == "still here");
   });
 }
 
@@ -276,8 +380,11 @@ TEST_CASE_METHOD(TlsFixture, "an empty TlsSocket or context is told so") {
     TlsPair pair{*loop, TlsContext{}, client, ""};
     REQUIRE(pair.server.handshake() == TlsErrc::no_context);
     REQUIRE(pair.client.handshake() == TlsErrc::no_server_name);
-    TlsPair bad{*loop, server, client, std::string_view{"a\0b", 3}};
-    REQUIRE(bad.client.handshake() == TlsErrc::bad_server_name);
+    for (const std::string_view name :
+         {std::string_view{"a\0b", 3}, ".a.test"sv, "."sv, "a..test"sv, "*.a.test"sv, "a test"sv}) {
+      TlsPair bad{*loop, server, client, name};
+      REQUIRE(bad.client.handshake() == TlsErrc::bad_server_name);
+    }
   });
   auto [socket, peer] = support::connected_pair(*loop);
   TlsSocket tls{std::move(socket), client, "a.test"};

@@ -1,0 +1,32 @@
+// File: a temporary file for the time of a test.
+//
+//   const support::File file{"text"};
+//   use(file.path);
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace support {
+
+class File {
+ public:
+  explicit File(std::string_view text) { write(text); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() { std::filesystem::remove(path); }
+  void write(std::string_view text) const { std::ofstream{path, std::ios::binary} << text; }
+
+  const std::string path = [] {
+    std::string name = std::filesystem::temp_directory_path() / "evcoro-test.XXXXXX";
+    ::close(::mkstemp(name.data()));
+    return name;
+  }();
+};
+
+}  // namespace support
