@@ -14,7 +14,12 @@ packages_of() {
     run) echo netcat-openbsd ;; # what the server says to try it with
     # With valgrind's headers there, the build tells valgrind where the coroutine stacks are.
     # nft and ip make networks that lose packets.
-    test) echo catch2 curl gdb gnutls-bin iproute2 libssl-dev nftables openssl procps sslscan strace testssl.sh valgrind ;;
+    test)
+      echo catch2 gdb iproute2 libssl-dev nftables procps strace valgrind
+      # Clients, and proxies, of others.
+      echo apache2-utils curl gnutls-bin haproxy nghttp2-client nginx-light nodejs node-undici openssl
+      echo slowhttptest sslscan testssl.sh wrk
+      ;;
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
     aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;
     check) echo clang clang-format clang-tidy git lintian python3-minimal shellcheck ;;

@@ -1,11 +1,6 @@
 // TLS with the programs of others: openssl, gnutls-cli, curl; and those that look for weaknesses.
-#include <signal.h>
-
-#include <array>
-#include <cstdlib>
-#include <filesystem>
+#include <algorithm>
 #include <fstream>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +8,7 @@
 #include <evcoro/io/buffered_reader.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
 #include <evcoro/tls/socket.hpp>
+#include <support/commands.hpp>
 #include <support/contains.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/tls.hpp>
@@ -23,25 +19,6 @@ using support::contains;
 using support::long_time;
 
 namespace {
-
-class Folder {
- public:
-  Folder() { REQUIRE(::mkdtemp(path_.data()) != nullptr); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-
-  // add() makes a file, and returns its path.
-  std::string add(const std::string& name, std::string_view text) const {
-    const std::string path = path_ + "/" + name;
-    std::ofstream{path, std::ios::binary} << text;
-    return path;
-  }
-  const std::string& path() const noexcept { return path_; }
-
- private:
-  std::string path_ = std::filesystem::temp_directory_path() / "evcoro-tls.XXXXXX";
-};
 
 // Serves what answer says to the first line, up to its "\n".
 class Server {
@@ -69,15 +46,8 @@ std::string echo(std::string_view line) { return "you said " + std::string{line}
 
 class ClientsFixture : public support::LoopFixture {
  public:
-  // What a command has written, to both, when it has ended.
   std::string run_command(std::vector<std::string> arguments, std::string_view input = {}) {
-    const CommandResult result =
-        run({.arguments = std::move(arguments), .errors = Redirect::output()}, {.input = input},
-            long_time);
-    INFO(result.output);
-    REQUIRE(!result.error);
-    status = result.status;
-    return result.output;
+    return support::run_command(std::move(arguments), input, &status);
   }
 
   // What a command writes to whom "hello" is said, until the answer to that has come, and it is
@@ -100,7 +70,7 @@ class ClientsFixture : public support::LoopFixture {
     return all;
   }
 
-  Folder folder;
+  support::Folder folder;
   support::Authority authority;
   const std::string authorities = folder.add("authority.pem", authority.pem());
   TlsServerOptions options{

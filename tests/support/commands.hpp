@@ -1,0 +1,54 @@
+// Programs of others, for tests: run, and files for them.
+//
+//   support::Folder folder;
+//   const std::string output = support::run_command({"curl", "-sS", url});
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <evcoro/child.hpp>
+#include <support/catch.hpp>
+#include <support/network.hpp>
+
+namespace support {
+
+// Folder is a temporary one, with all that is in it.
+class Folder {
+ public:
+  Folder() { REQUIRE(::mkdtemp(path_.data()) != nullptr); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path_); }
+
+  // add() makes a file, and returns its path.
+  std::string add(const std::string& name, std::string_view text) const {
+    const std::string path = path_ + "/" + name;
+    std::ofstream{path, std::ios::binary} << text;
+    return path;
+  }
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_ = std::filesystem::temp_directory_path() / "evcoro-test.XXXXXX";
+};
+
+// run_command() is what a command has written, errors too, when it has ended. To be called in a
+// thread. status, if not nullptr, gets its end.
+inline std::string run_command(std::vector<std::string> arguments, std::string_view input = {},
+                               evcoro::ExitStatus* status = nullptr) {
+  const evcoro::CommandResult result =
+      evcoro::run({.arguments = std::move(arguments), .errors = evcoro::Redirect::output()},
+                  {.input = input, .output_limit = 64 << 20}, 5 * long_time);
+  INFO(result.output);
+  REQUIRE(!result.error);
+  if (status != nullptr) *status = result.status;
+  return result.output;
+}
+
+}  // namespace support
