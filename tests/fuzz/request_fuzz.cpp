@@ -1,0 +1,55 @@
+// A server is sent anything: its answers are well formed, and the same however the bytes come.
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <evcoro/http/serve.hpp>
+#include <fuzz/fuzz.hpp>
+#include <support/http_reply.hpp>
+#include <support/pieces.hpp>
+
+using namespace evcoro::http;
+
+namespace {
+
+void echo(Request& request, Response& response) {
+  for (const auto [name, value] : request.fields())
+    response.fields().add("X-" + std::string{name}, value);
+  const auto body = request.read_body();
+  if (body) response.send(*body);
+}
+
+// What is sent to pieces, but for the time.
+std::string answer(std::deque<std::string> pieces) {
+  support::PieceStream stream{std::move(pieces)};
+  ServeOptions options;
+  options.limits.requests = 5;
+  options.limits.body = 1000;
+  serve(stream, echo, options);
+  std::string& sent = stream.sent;
+  for (std::size_t at = 0; (at = sent.find("\r\nDate: ", at)) != sent.npos;) sent.erase(at, 37);
+  return sent;
+}
+
+// The first line of the request, which decides whether it was HEAD, is the client's to know.
+void require_well_formed(std::string_view sent) {
+  try {
+    while (!sent.empty()) {
+      const support::Reply reply = support::parse_reply(sent);
+      fuzz::require(reply.status >= 100 && reply.status < 600, "a status that is none");
+    }
+  } catch (const std::exception& error) {
+    fuzz::require(false, error.what());
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = fuzz::to_text(data, size);
+  const std::string whole = answer({std::string{text}});
+  if (text.find("HEAD") == text.npos) require_well_formed(whole);
+  fuzz::require(whole == answer(fuzz::cut(text, static_cast<std::uint32_t>(size))),
+                "the answer depends on how the bytes come");
+  return 0;
+}
