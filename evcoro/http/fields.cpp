@@ -100,7 +100,7 @@ void Fields::clear() noexcept {
 
 // What lies in the text itself would move with it.
 bool Fields::is_own(std::string_view part) const noexcept {
-  const std::less_equal<const char*> before;
+  const std::less_equal<> before;
   return before(text_.data(), part.data()) && before(part.data(), text_.data() + text_.size());
 }
 

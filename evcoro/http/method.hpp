@@ -15,7 +15,7 @@ namespace evcoro::http {
 // Their values are llhttp's. CONNECT is not among them: a server gets 501 for it, as for what
 // nobody knows.
 enum class Method : std::uint8_t {
-  delete_ = 0,
+  del = 0,
   get = 1,
   head = 2,
   post = 3,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include <evcoro/http/detail/connection.hpp>
@@ -34,6 +35,16 @@ void append_status(std::string& out, Status status) {
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
+}
+
+// Without what could split the response.
+void append_server(std::string& out, std::string_view server) {
+  out.append("Server: ");
+  std::ranges::copy_if(server, std::back_inserter(out), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 && byte != 0x7f;
+  });
+  out.append("\r\n");
 }
 
 void append_fields(std::string& out, const Fields& fields) {
@@ -81,7 +92,7 @@ void Response::append_head(std::optional<std::uint64_t> length) {
   append_status(out, status_);
   if (!fields().contains("Date")) out.append(detail::date_line());
   if (!connection_.options().server.empty() && !fields().contains("Server")) {
-    append_field(out, "Server", connection_.options().server);
+    append_server(out, connection_.options().server);
   }
   append_fields(out, fields());
   if (is_chunked_) out.append("Transfer-Encoding: chunked\r\n");

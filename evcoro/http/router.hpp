@@ -81,7 +81,7 @@ class EVCORO_API Router {
     return add(Method::patch, pattern, std::move(handler));
   }
   Router& del(std::string_view pattern, Handler handler) {
-    return add(Method::delete_, pattern, std::move(handler));
+    return add(Method::del, pattern, std::move(handler));
   }
 
   // use() adds a middleware behind those that are there. It sees all requests, also those for which

@@ -4,8 +4,6 @@ namespace evcoro::http {
 
 std::string_view reason_phrase(Status status) noexcept {
   switch (status) {
-    case Status::continue_:
-      return "Continue";
     case Status::switching_protocols:
       return "Switching Protocols";
     case Status::ok:

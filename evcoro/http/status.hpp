@@ -14,7 +14,6 @@ namespace evcoro::http {
 
 enum class Status : std::uint16_t {
   none = 0,
-  continue_ = 100,
   switching_protocols = 101,
   ok = 200,
   created = 201,

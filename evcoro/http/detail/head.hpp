@@ -22,7 +22,6 @@
 #include <evcoro/http/limits.hpp>
 #include <evcoro/http/method.hpp>
 #include <evcoro/http/status.hpp>
-#include <stacks/export.hpp>
 
 namespace evcoro::http::detail {
 
@@ -58,13 +57,6 @@ Status read_response_head(std::string_view text, Method answers, const Limits& l
 // of the empty line.
 Status read_fields(std::string_view section, const Limits& limits, std::size_t offset,
                    std::vector<FieldEntry>& entries) noexcept;
-
-// count_controls() counts the control characters of text; tabs are none.
-EVCORO_API std::size_t count_controls(std::string_view text) noexcept;
-
-// has_no_more_controls() says so of a text that, if the rest of its checks are right, has count of
-// them.
-EVCORO_API bool has_no_more_controls(std::string_view text, std::size_t count) noexcept;
 
 // is_host() says whether text is such as "example.org", "10.0.0.1:80", "[::1]:80".
 bool is_host(std::string_view text) noexcept;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include <evcoro/http/detail/controls.hpp>
 #include <evcoro/http/detail/fields_access.hpp>
 #include <evcoro/http/detail/text.hpp>
 
@@ -13,7 +14,7 @@ constexpr std::size_t most_extensions = 64;
 
 }  // namespace
 
-const llhttp_settings_t Parser::settings = [] {
+constinit const llhttp_settings_t Parser::settings_ = [] {
   llhttp_settings_t made{};
   made.on_header_field = on_field;
   made.on_headers_complete = pause;
@@ -58,7 +59,7 @@ void Parser::start(const Limits& limits, Fields& fields, Method answers) {
   name_end_ = 0;  // which is that of none
   is_paused_ = false;
   fed_ = 0;
-  llhttp_init(&machine_, kind_ == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+  llhttp_init(&machine_, kind_ == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &settings_);
   machine_.data = this;
 }
 

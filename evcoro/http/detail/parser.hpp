@@ -68,7 +68,7 @@ class EVCORO_API Parser {
   Status failure() const noexcept { return failure_; }
 
  private:
-  static const llhttp_settings_t settings;
+  static const llhttp_settings_t settings_;
   static int on_field(llhttp_t* machine, const char* at, std::size_t size) noexcept;
   static int pause(llhttp_t* machine) noexcept;
   static Parser& self(llhttp_t* machine) noexcept { return *static_cast<Parser*>(machine->data); }

@@ -59,9 +59,9 @@ bool is_part(const char* name, const char* lower) noexcept {
   std::memcpy(&b, lower, sizeof b);
   return (a | static_cast<Word>(0x2020202020202020)) == b;
 }
-template <std::size_t n>
-bool is_name(const char* name, const char (&lower)[n]) noexcept {
-  constexpr std::size_t size = n - 1;
+template <std::size_t Size>
+bool is_name(const char* name, const char (&lower)[Size]) noexcept {
+  constexpr std::size_t size = Size - 1;
   using Word = std::conditional_t<(size >= 8), std::uint64_t, std::uint32_t>;
   static_assert(size >= sizeof(Word));
   for (std::size_t at = 0; at + sizeof(Word) <= size; at += sizeof(Word)) {

@@ -393,7 +393,7 @@ TEST_CASE("http responses: fields can't split the response") {
 TEST_CASE("http responses: server and date can be set") {
   const auto replies = ask(
       get() + get(), [&](Request&, Response& response) { response.fields().set("Date", "today"); },
-      {.server = "evcoro"});
+      {.server = "evcoro\r\n"});
   CHECK(replies.at(0).field("Date") == "today");
   CHECK(replies.at(1).field("Server") == "evcoro");
 }

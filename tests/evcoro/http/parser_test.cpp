@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include <evcoro/http/detail/controls.hpp>
 #include <evcoro/http/detail/parser.hpp>
 #include <support/http.hpp>
 

@@ -1,12 +1,14 @@
 // Server: on a loop, on a group, on UNIX sockets; its end.
 #include <evcoro/http/server.hpp>
 
+#include <atomic>
 #include <stdexcept>
 
 #include <evcoro/http/router.hpp>
 #include <evcoro/loop_group.hpp>
 #include <evcoro/sync/event.hpp>
 #include <support/acceptor.hpp>
+#include <support/group.hpp>
 #include <support/http.hpp>
 
 using namespace evcoro;
@@ -222,5 +224,25 @@ TEST_CASE("http server: on a group of loops") {
   CHECK(server.counters().active == 4);
   CHECK(!server.drain(support::long_time));
   for (const auto& client : clients) CHECK(client.recv().empty());
+  CHECK(server.counters().active == 0);
+}
+
+TEST_CASE("http server: draining cancels what is left on a group of loops") {
+  LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
+  std::atomic<int> asked = 0;
+  std::atomic<int> cancelled = 0;
+  Server server{group, support::loopback(), [&](Request&, Response&) {
+                  ++asked;
+                  const auto error = this_thread::sleep_for(support::long_time);
+                  if (error == std::errc::operation_canceled) ++cancelled;
+                }};
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(RawSocket::connected_to(server.local_address()));
+    clients.back().send(request);
+  }
+  REQUIRE(support::eventually_outside([&] { return asked == 4; }));
+  CHECK(server.drain(1ms) == std::errc::timed_out);
+  CHECK(cancelled == 4);
   CHECK(server.counters().active == 0);
 }
