@@ -56,7 +56,7 @@ class ServedPair {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a client that says nothing is left") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a client that says nothing is left") {
   in_thread([&] {
     Limits limits = patient();
     limits.head = a_moment;
@@ -64,7 +64,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a client that says nothing is lef
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a slow head") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a slow head") {
   in_thread([&] {
     Limits limits = patient();
     limits.head = a_moment;
@@ -76,7 +76,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a slow head") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a head has one for the whole of it") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a head has one for the whole of it") {
   in_thread([&] {
     Limits limits = patient();
     limits.head = a_moment;
@@ -93,7 +93,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a head has one for the whole of i
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a connection that is kept for nothing") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a connection that is kept for nothing") {
   in_thread([&] {
     Limits limits = patient();
     limits.keep_alive = a_moment;
@@ -105,7 +105,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a connection that is kept for not
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a body that doesn't come") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a body that doesn't come") {
   in_thread([&] {
     Limits limits = patient();
     limits.body_idle = a_moment;
@@ -121,7 +121,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a body that doesn't come") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a body that comes too slowly") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a body that comes too slowly") {
   in_thread([&] {
     Limits limits = patient();
     limits.body_rate = 1'000'000;
@@ -137,7 +137,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a body that comes too slowly") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a handler's own loses nothing of the body") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a handler's own loses nothing of the body") {
   in_thread([&] {
     Limits limits = patient();
     std::error_code error;
@@ -160,7 +160,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a handler's own loses nothing of 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a client that takes nothing") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a client that takes nothing") {
   in_thread([&] {
     Limits limits = patient();
     limits.write_idle = a_moment;
@@ -176,7 +176,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a client that takes nothing") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a client that goes on sending is lingered for") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a client that goes on sending is lingered for") {
   in_thread([&] {
     Limits limits = patient();
     limits.linger = an_hour;
@@ -191,7 +191,7 @@ TEST_CASE_METHOD(LoopFixture, "http deadlines: a client that goes on sending is 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http deadlines: a thread that is cancelled ends its connection") {
+TEST_CASE_METHOD(LoopFixture, "deadlines: a thread that is cancelled ends its connection") {
   in_thread([&] {
     auto [socket, peer] = support::connected_pair(*loop);
     auto thread = loop->spawn([&, &socket = socket] {

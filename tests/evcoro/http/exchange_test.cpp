@@ -49,7 +49,7 @@ class FileOf {
 
 // --- requests ---
 
-TEST_CASE("http requests: what a handler sees") {
+TEST_CASE("requests: what a handler sees") {
   bool is_called = false;
   ask(get("/a%20b?c=d%26&e=f+g", "Accept: x\r\naccept: y\r\n"), [&](Request& request, Response&) {
     is_called = true;
@@ -74,7 +74,7 @@ TEST_CASE("http requests: what a handler sees") {
   CHECK(is_called);
 }
 
-TEST_CASE("http requests: an absolute target has the host") {
+TEST_CASE("requests: an absolute target has the host") {
   const auto replies = ask(get("http://other.org:80?a"), [](Request& request, Response& response) {
     CHECK(request.path() == "/");
     CHECK(request.query() == "a");
@@ -83,7 +83,7 @@ TEST_CASE("http requests: an absolute target has the host") {
   CHECK(replies.at(0).body == "other.org:80");
 }
 
-TEST_CASE("http requests: bodies come whole or as they are read") {
+TEST_CASE("requests: bodies come whole or as they are read") {
   const std::string body = support::pattern(100'000);
   const auto in_steps = [](std::size_t step) {
     return [step](Request& request, Response& response) {
@@ -102,7 +102,7 @@ TEST_CASE("http requests: bodies come whole or as they are read") {
   }
 }
 
-TEST_CASE("http requests: chunked bodies come whole or as they are read") {
+TEST_CASE("requests: chunked bodies come whole or as they are read") {
   std::string text = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   std::string body;
   for (std::size_t size = 1; size < 20'000; size = size * 3 + 1) {
@@ -138,7 +138,7 @@ TEST_CASE("http requests: chunked bodies come whole or as they are read") {
   CHECK(seen == body);
 }
 
-TEST_CASE("http requests: a client that leaves within the body") {
+TEST_CASE("requests: a client that leaves within the body") {
   for (const std::string& text :
        {post("hello").substr(0, 50), std::string{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
                                                  "chunked\r\n\r\n5\r\nhel"}}) {
@@ -148,7 +148,7 @@ TEST_CASE("http requests: a client that leaves within the body") {
   }
 }
 
-TEST_CASE("http requests: a client that leaves within the head gets nothing") {
+TEST_CASE("requests: a client that leaves within the head gets nothing") {
   CHECK(send_pieces({}).empty());
   CHECK(send_pieces({"GET / HT"}).empty());
   CHECK(send_pieces({get().substr(0, 25)}).empty());
@@ -156,7 +156,7 @@ TEST_CASE("http requests: a client that leaves within the head gets nothing") {
 
 // --- Expect ---
 
-TEST_CASE("http expectations: the client is told to go on when the body is read") {
+TEST_CASE("expectations: the client is told to go on when the body is read") {
   const std::string head =
       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
   const auto replies = support::parse_replies(send_pieces({head, "hello" + get()}));
@@ -182,14 +182,14 @@ TEST_CASE("http expectations: the client is told to go on when the body is read"
   CHECK(support::parse_replies(send_pieces({head + "hello", get()}, refuse)).size() == 2);
 }
 
-TEST_CASE("http expectations: a body that is too large is not asked for") {
+TEST_CASE("expectations: a body that is too large is not asked for") {
   const auto replies =
       ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nExpect: 100-Continue\r\n\r\n");
   REQUIRE(replies.size() == 1);
   CHECK(replies[0].status == 413);
 }
 
-TEST_CASE("http expectations: others are refused and old clients have none") {
+TEST_CASE("expectations: others are refused and old clients have none") {
   CHECK(ask(get("/", "Expect: a miracle\r\n")).at(0).status == 417);
   CHECK(ask("POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\na").at(0).status ==
         200);
@@ -197,7 +197,7 @@ TEST_CASE("http expectations: others are refused and old clients have none") {
 
 // --- responses ---
 
-TEST_CASE("http responses: head and body are one send") {
+TEST_CASE("responses: head and body are one send") {
   support::PieceStream stream{{get()}};
   serve(stream, [](Request&, Response& response) {
     CHECK(!response.set_status(Status::created));
@@ -226,7 +226,7 @@ TEST_CASE("http responses: head and body are one send") {
   CHECK(std::abs(::timegm(&parts) - std::time(nullptr)) < 60);
 }
 
-TEST_CASE("http responses: a handler that sends nothing has sent no bytes") {
+TEST_CASE("responses: a handler that sends nothing has sent no bytes") {
   const auto replies = ask(
       get() + get(), [](Request&, Response& response) { response.set_status(Status::accepted); });
   REQUIRE(replies.size() == 2);
@@ -234,7 +234,7 @@ TEST_CASE("http responses: a handler that sends nothing has sent no bytes") {
   CHECK(replies[0].field("Content-Length") == "0");
 }
 
-TEST_CASE("http responses: large bodies") {
+TEST_CASE("responses: large bodies") {
   const std::string body = support::pattern(200'000);
   const auto replies =
       ask(get() + get(), [&](Request&, Response& response) { response.send(body); });
@@ -242,7 +242,7 @@ TEST_CASE("http responses: large bodies") {
   CHECK(replies[1].body == body);
 }
 
-TEST_CASE("http responses: statuses without a body") {
+TEST_CASE("responses: statuses without a body") {
   for (const Status status : {Status::no_content, Status::not_modified}) {
     std::error_code error;
     const auto replies = ask(get() + get(), [&](Request&, Response& response) {
@@ -257,7 +257,7 @@ TEST_CASE("http responses: statuses without a body") {
   }
 }
 
-TEST_CASE("http responses: statuses that can't be") {
+TEST_CASE("responses: statuses that can't be") {
   ask(get(), [&](Request&, Response& response) {
     for (const int number : {0, 99, 100, 101, 199, 1000}) {
       CHECK(response.set_status(static_cast<Status>(number)) == Errc::invalid_status);
@@ -269,7 +269,7 @@ TEST_CASE("http responses: statuses that can't be") {
             .head.starts_with("HTTP/1.1 299 \r\n"));
 }
 
-TEST_CASE("http responses: a body that is written is chunked") {
+TEST_CASE("responses: a body that is written is chunked") {
   support::PieceStream stream{{get() + get()}};
   const std::string large = support::pattern(50'000);
   serve(stream, [&](Request&, Response& response) {
@@ -288,7 +288,7 @@ TEST_CASE("http responses: a body that is written is chunked") {
   CHECK(replies[0].field("Content-Length").empty());
 }
 
-TEST_CASE("http responses: to an old client a body that is written ends with the connection") {
+TEST_CASE("responses: to an old client a body that is written ends with the connection") {
   const auto replies = ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get(),
                            [&](Request&, Response& response) {
                              response.trailers().set("Checksum", "1");
@@ -301,13 +301,13 @@ TEST_CASE("http responses: to an old client a body that is written ends with the
   CHECK(replies[0].field("Transfer-Encoding").empty());
 }
 
-TEST_CASE("http responses: an old client is told that the connection is kept") {
+TEST_CASE("responses: an old client is told that the connection is kept") {
   const auto replies = ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get());
   REQUIRE(replies.size() == 2);
   CHECK(replies[0].field("Connection") == "keep-alive");
 }
 
-TEST_CASE("http responses: a length that was announced") {
+TEST_CASE("responses: a length that was announced") {
   const auto write = [](std::uint64_t length, std::string_view text) {
     return send_pieces({get()}, [&](Request&, Response& response) {
       CHECK(!response.set_content_length(length));
@@ -326,7 +326,7 @@ TEST_CASE("http responses: a length that was announced") {
   });
 }
 
-TEST_CASE("http responses: HEAD has no body") {
+TEST_CASE("responses: HEAD has no body") {
   const std::string head = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
   const FileOf file{"0123456789"};
   const std::vector<Handler> handlers{
@@ -346,7 +346,7 @@ TEST_CASE("http responses: HEAD has no body") {
   }
 }
 
-TEST_CASE("http responses: files") {
+TEST_CASE("responses: files") {
   const std::string text = support::pattern(100'000);
   const FileOf file{text};
   auto replies = ask(get() + get(), [&](Request&, Response& response) {
@@ -371,7 +371,7 @@ TEST_CASE("http responses: files") {
   CHECK(sent.ends_with(text));  // and nothing behind
 }
 
-TEST_CASE("http responses: fields can't split the response") {
+TEST_CASE("responses: fields can't split the response") {
   const auto replies = ask(get(), [&](Request&, Response& response) {
     Fields& fields = response.fields();
     CHECK(fields.set("A", "b\r\nEvil: c") == Errc::invalid_field_value);
@@ -390,7 +390,7 @@ TEST_CASE("http responses: fields can't split the response") {
   CHECK(replies.at(0).field("Evil").empty());
 }
 
-TEST_CASE("http responses: server and date can be set") {
+TEST_CASE("responses: server and date can be set") {
   const auto replies = ask(
       get() + get(), [&](Request&, Response& response) { response.fields().set("Date", "today"); },
       {.server = "evcoro\r\n"});
@@ -400,7 +400,7 @@ TEST_CASE("http responses: server and date can be set") {
 
 // --- the connection ---
 
-TEST_CASE("http connections: responses to requests that are there are sent together") {
+TEST_CASE("connections: responses to requests that are there are sent together") {
   support::PieceStream stream{{get("/1") + get("/2") + get("/3"), get("/4")}};
   serve(stream, support::echo_body);
   CHECK(stream.sends == 2);
@@ -413,7 +413,7 @@ TEST_CASE("http connections: responses to requests that are there are sent toget
   CHECK(one_by_one.sends == 3);
 }
 
-TEST_CASE("http connections: many requests at once need no more than a few sends") {
+TEST_CASE("connections: many requests at once need no more than a few sends") {
   std::string text;
   for (int i = 0; i < 900; ++i) text += get("/" + std::to_string(i));
   support::PieceStream stream{{text}};
@@ -422,7 +422,7 @@ TEST_CASE("http connections: many requests at once need no more than a few sends
   CHECK(stream.sends < 20);
 }
 
-TEST_CASE("http connections: a handler closes") {
+TEST_CASE("connections: a handler closes") {
   const auto replies = ask(get() + get(), [&](Request&, Response& response) {
     response.close_connection();
     response.send("bye");
@@ -431,7 +431,7 @@ TEST_CASE("http connections: a handler closes") {
   CHECK(replies[0].field("Connection") == "close");
 }
 
-TEST_CASE("http connections: a handler that throws") {
+TEST_CASE("connections: a handler that throws") {
   struct Oops : std::runtime_error {
     Oops() : std::runtime_error("oops") {}
   };
@@ -462,7 +462,7 @@ TEST_CASE("http connections: a handler that throws") {
   CHECK(complete[0].body == "complete");
 }
 
-TEST_CASE("http connections: a bad body is answered unless the handler does") {
+TEST_CASE("connections: a bad body is answered unless the handler does") {
   const std::string text =
       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello";
   std::error_code error;
@@ -478,7 +478,7 @@ TEST_CASE("http connections: a bad body is answered unless the handler does") {
   CHECK(replies[0].field("Connection") == "close");
 }
 
-TEST_CASE("http connections: a peer that takes nothing is left") {
+TEST_CASE("connections: a peer that takes nothing is left") {
   support::PieceStream stream{{get() + get()}};
   stream.room = 0;
   std::error_code error;
@@ -494,7 +494,7 @@ TEST_CASE("http connections: a peer that takes nothing is left") {
 
 // --- upgrades ---
 
-TEST_CASE("http upgrades: the handler gets the stream with what has come already") {
+TEST_CASE("upgrades: the handler gets the stream with what has come already") {
   const std::string head = get("/", "Connection: keep-alive, Upgrade\r\nUpgrade: foo/1, Echo\r\n");
   support::PieceStream stream{{head + "hel", "lo"}};
   serve(stream, [&](Request&, Response& response) {
@@ -519,7 +519,7 @@ TEST_CASE("http upgrades: the handler gets the stream with what has come already
   CHECK(sent == "hello");
 }
 
-TEST_CASE("http upgrades: a request that asks for one may be answered as others") {
+TEST_CASE("upgrades: a request that asks for one may be answered as others") {
   const std::string text = get("/", "Connection: Upgrade\r\nUpgrade: h2c\r\n");
   CHECK(ask(text + text).size() == 2);
   ask(get("/", "Upgrade: echo\r\n"), [&](Request&, Response& response) {

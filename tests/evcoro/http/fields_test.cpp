@@ -8,7 +8,7 @@
 
 using namespace evcoro::http;
 
-TEST_CASE("http fields: several may have a name whose case doesn't matter") {
+TEST_CASE("fields: several may have a name whose case doesn't matter") {
   Fields fields;
   CHECK(fields.empty());
   CHECK(!fields.get("A"));
@@ -31,7 +31,7 @@ TEST_CASE("http fields: several may have a name whose case doesn't matter") {
   CHECK(all == "accept=d");
 }
 
-TEST_CASE("http fields: they may be made of their own text") {
+TEST_CASE("fields: they may be made of their own text") {
   Fields fields;
   fields.add("A", std::string(100, 'a'));
   for (int i = 0; i < 20; ++i) CHECK(!fields.add("B", *fields.get("A")));
@@ -43,7 +43,7 @@ TEST_CASE("http fields: they may be made of their own text") {
   CHECK(copy.get("B") == std::string(100, 'a'));
 }
 
-TEST_CASE("http methods: names") {
+TEST_CASE("methods: names") {
   for (const char* name : {"GET", "DELETE", "M-SEARCH", "SOURCE", "PATCH"}) {
     CHECK(to_string(to_method(name).value()) == name);
   }
@@ -53,14 +53,14 @@ TEST_CASE("http methods: names") {
   CHECK(to_string(Method{200}).empty());
 }
 
-TEST_CASE("http statuses: reasons") {
+TEST_CASE("statuses: reasons") {
   CHECK(reason_phrase(Status::ok) == "OK");
   CHECK(reason_phrase(Status::uri_too_long) == "URI Too Long");
   CHECK(reason_phrase(Status::http_version_not_supported) == "HTTP Version Not Supported");
   CHECK(reason_phrase(Status{299}).empty());
 }
 
-TEST_CASE("http targets: percent encoding") {
+TEST_CASE("targets: percent encoding") {
   CHECK(percent_decode("caf%C3%a9+x").value() == "caf\xc3\xa9+x");
   CHECK(percent_decode("%00").value() == std::string(1, '\0'));
   for (const char* bad : {"%", "%1", "%1g", "%g1", "a%", "% 1", "%+1"}) {
@@ -69,7 +69,7 @@ TEST_CASE("http targets: percent encoding") {
   CHECK(percent_encode("a b/\xc3\xa9~") == "a%20b%2F%C3%A9~");
 }
 
-TEST_CASE("http targets: parameters of a query") {
+TEST_CASE("targets: parameters of a query") {
   const QueryParameters parameters{"&a=b&&c&d==e&%66=%67+h&x=%zz&x=1&"};
   std::string all;
   for (const auto [name, value] : parameters)
@@ -82,7 +82,7 @@ TEST_CASE("http targets: parameters of a query") {
   CHECK(QueryParameters{""}.begin() == QueryParameters{""}.end());
 }
 
-TEST_CASE("http errors: messages and errnos") {
+TEST_CASE("errors: messages and errnos") {
   for (int i = 1; i <= static_cast<int>(Errc::connection_lost); ++i) {
     const std::error_code error = static_cast<Errc>(i);
     CHECK(error.message() != "unknown error");

@@ -33,7 +33,7 @@ std::string of(std::size_t size) { return std::string(size, 'a'); }
 
 }  // namespace
 
-TEST_CASE("http limits: the request line") {
+TEST_CASE("limits: the request line") {
   const auto with_line = [](std::size_t size) {
     return "GET /" + of(size - 14) + " HTTP/1.1\r\nHost: x\r\n\r\n";
   };
@@ -46,7 +46,7 @@ TEST_CASE("http limits: the request line") {
   CHECK(status(old, {.request_line = 113}) == 414);
 }
 
-TEST_CASE("http limits: one field") {
+TEST_CASE("limits: one field") {
   const Limits limits;
   CHECK(status(get("A: " + of(8192 - 3) + "\r\n"), limits) == 200);
   CHECK(status(get("A: " + of(8192 - 2) + "\r\n"), limits) == 431);
@@ -54,7 +54,7 @@ TEST_CASE("http limits: one field") {
   CHECK(status(get(of(8192 - 1) + ":b\r\n"), limits) == 431);
 }
 
-TEST_CASE("http limits: the number of fields") {
+TEST_CASE("limits: the number of fields") {
   const auto with_fields = [](std::size_t number) {
     std::string fields;
     for (std::size_t i = 1; i < number; ++i) fields += "A: b\r\n";  // Host is one
@@ -64,7 +64,7 @@ TEST_CASE("http limits: the number of fields") {
   CHECK(status(with_fields(101), {}) == 431);
 }
 
-TEST_CASE("http limits: all fields together") {
+TEST_CASE("limits: all fields together") {
   const auto with_size = [](std::size_t size) {
     std::string fields;
     size -= 9;  // Host
@@ -79,7 +79,7 @@ TEST_CASE("http limits: all fields together") {
   CHECK(status("GET / HTTP/1.1\r\n" + endless, {}) == 431);
 }
 
-TEST_CASE("http limits: the body") {
+TEST_CASE("limits: the body") {
   const auto with_length = [](std::size_t size) {
     return "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" +
            of(size);
@@ -99,7 +99,7 @@ TEST_CASE("http limits: the body") {
   CHECK(status(in_chunks(1, 1000), limits) == 413);
 }
 
-TEST_CASE("http limits: a handler sets that of the body") {
+TEST_CASE("limits: a handler sets that of the body") {
   const std::string text = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world";
   const auto with_limit = [&](std::uint64_t limit) {
     const auto replies = support::ask(text,
@@ -114,7 +114,7 @@ TEST_CASE("http limits: a handler sets that of the body") {
   CHECK(with_limit(10) == 413);
 }
 
-TEST_CASE("http limits: chunk extensions") {
+TEST_CASE("limits: chunk extensions") {
   const auto with_extension = [](std::size_t size, int chunks = 1) {
     std::string text = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     for (int i = 0; i < chunks; ++i) text += "1;" + of(size - 1) + "\r\na\r\n";
@@ -127,7 +127,7 @@ TEST_CASE("http limits: chunk extensions") {
   CHECK(status(with_extension(256, 65), {}) == 400);
 }
 
-TEST_CASE("http limits: trailers") {
+TEST_CASE("limits: trailers") {
   const auto with_trailers = [](std::size_t number, std::size_t size = 1) {
     std::string text = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
     for (std::size_t i = 0; i < number; ++i) text += "A: " + of(size) + "\r\n";
@@ -140,7 +140,7 @@ TEST_CASE("http limits: trailers") {
   CHECK(status(with_trailers(32, 8000), {}) == 431);
 }
 
-TEST_CASE("http limits: requests of a connection") {
+TEST_CASE("limits: requests of a connection") {
   std::string text;
   for (int i = 0; i < 4; ++i) text += get("");
   const auto replies = support::ask(text, support::echo_body, {.limits = {.requests = 3}});
@@ -149,7 +149,7 @@ TEST_CASE("http limits: requests of a connection") {
   CHECK(replies[2].field("Connection") == "close");
 }
 
-TEST_CASE("http limits: an unread body is dropped up to its limit") {
+TEST_CASE("limits: an unread body is dropped up to its limit") {
   const auto served = [](std::size_t size, bool is_chunked) {
     std::string text = "POST / HTTP/1.1\r\nHost: x\r\n";
     if (is_chunked) {

@@ -64,7 +64,7 @@ void check_request(const Head& head, const Fields& fields) {
 
 }  // namespace
 
-TEST_CASE("http parser: a head that grows byte by byte") {
+TEST_CASE("parser: a head that grows byte by byte") {
   GuardedText memory;
   Parser parser{Parser::Kind::request};
   const Limits limits;
@@ -83,7 +83,7 @@ TEST_CASE("http parser: a head that grows byte by byte") {
   }
 }
 
-TEST_CASE("http parser: a head with something behind cut everywhere") {
+TEST_CASE("parser: a head with something behind cut everywhere") {
   GuardedText memory;
   const std::string text = std::string{request} + "hello, world GET / HTTP/1.1";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
@@ -100,7 +100,7 @@ TEST_CASE("http parser: a head with something behind cut everywhere") {
   }
 }
 
-TEST_CASE("http parser: a chunked body cut everywhere") {
+TEST_CASE("parser: a chunked body cut everywhere") {
   GuardedText memory;
   const std::string head_text = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   const std::string body = "5;a=b\r\nhello\r\n10\r\n, world, so wide\r\n0\r\nA: b\r\nC:\r\n\r\nGET";
@@ -140,7 +140,7 @@ TEST_CASE("http parser: a chunked body cut everywhere") {
   }
 }
 
-TEST_CASE("http parser: responses") {
+TEST_CASE("parser: responses") {
   struct Case {
     const char* text;
     Method answers;
@@ -190,7 +190,7 @@ TEST_CASE("http parser: responses") {
   }
 }
 
-TEST_CASE("http parser: control characters are counted wherever they are") {
+TEST_CASE("parser: control characters are counted wherever they are") {
   GuardedText memory;
   for (std::size_t size = 0; size < 70; ++size) {
     std::string text(size, 'a');

@@ -30,7 +30,7 @@ Handler say_parameters(std::vector<std::string> names) {
 
 }  // namespace
 
-TEST_CASE("http router: paths with and without parameters") {
+TEST_CASE("router: paths with and without parameters") {
   Router router;
   router.get("/", say("root"))
       .get("/users", say("users"))
@@ -58,7 +58,7 @@ TEST_CASE("http router: paths with and without parameters") {
   }
 }
 
-TEST_CASE("http router: methods") {
+TEST_CASE("router: methods") {
   Router router;
   router.get("/a", say("get")).post("/a", say("post")).put("/b", say("put"));
   router.get("/:any", say("any")).del("/b", say("first")).del("/b", say("second"));
@@ -80,7 +80,7 @@ TEST_CASE("http router: methods") {
   CHECK(ask(router, "HEAD /a").field("Content-Length") == "77");
 }
 
-TEST_CASE("http router: middleware sees every request in its order") {
+TEST_CASE("router: middleware sees every request in its order") {
   std::string log;
   Router router;
   router.get("/a", [&](Request&, Response& response) { log += "a", response.send("a"); });
@@ -99,7 +99,7 @@ TEST_CASE("http router: middleware sees every request in its order") {
   CHECK(std::exchange(log, "") == "<()>");
 }
 
-TEST_CASE("http router: virtual hosts") {
+TEST_CASE("router: virtual hosts") {
   Router router;
   Router api;
   api.get("/", say("api"));
@@ -113,14 +113,14 @@ TEST_CASE("http router: virtual hosts") {
   CHECK(ask(router, "GET http://api.example.org/", "example.org").body == "api");
 }
 
-TEST_CASE("http router: what no route is for") {
+TEST_CASE("router: what no route is for") {
   Router router;
   router.get("/a", say("a")).otherwise(say("other"));
   CHECK(ask(router, "GET /x").body == "other");
   CHECK(ask(router, "POST /a").status == 405);
 }
 
-TEST_CASE("http router: patterns that can't be") {
+TEST_CASE("router: patterns that can't be") {
   Router router;
   for (const char* pattern : {"", "a", "/:", "/*", "/*a/b", "/a/:/b"}) {
     CHECK_THROWS_AS(router.get(pattern, say("")), std::invalid_argument);

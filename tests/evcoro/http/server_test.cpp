@@ -50,7 +50,7 @@ bool ends(const RawSocket& client) {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http server: serves and knows its peers") {
+TEST_CASE_METHOD(LoopFixture, "server: serves and knows its peers") {
   in_thread([&] {
     Server server{*loop, support::loopback(), [](Request& asked, Response& response) {
                     response.send(asked.peer().to_string());
@@ -63,7 +63,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: serves and knows its peers") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http server: on a UNIX socket") {
+TEST_CASE_METHOD(LoopFixture, "server: on a UNIX socket") {
   in_thread([&] {
     Router router;
     router.get("/:name",
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: on a UNIX socket") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http server: what a handler throws is reported once") {
+TEST_CASE_METHOD(LoopFixture, "server: what a handler throws is reported once") {
   std::vector<std::string> reports;
   loop->set_exception_handler([&](const ThreadInfo&, std::exception_ptr exception) {
     try {
@@ -101,7 +101,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: what a handler throws is reported on
   CHECK(reports == std::vector<std::string>{"oops"});
 }
 
-TEST_CASE_METHOD(LoopFixture, "http server: a layer between socket and HTTP") {
+TEST_CASE_METHOD(LoopFixture, "server: a layer between socket and HTTP") {
   in_thread([&] {
     ServerOptions options;
     int connections = 0;
@@ -122,7 +122,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: a layer between socket and HTTP") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http server: without a stack there is 503 or patience") {
+TEST_CASE_METHOD(LoopFixture, "server: without a stack there is 503 or patience") {
   stacks::StackPool two{support::connection_stacks(2)};
   in_thread([&] {
     ServerOptions options;
@@ -152,7 +152,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: without a stack there is 503 or pati
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http server: draining ends who is idle and answers who is not") {
+TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle and answers who is not") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     ServerOptions options;
@@ -187,7 +187,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: draining ends who is idle and answer
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http server: draining cancels what is left at its deadline") {
+TEST_CASE_METHOD(LoopFixture, "server: draining cancels what is left at its deadline") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     ServerOptions options;
@@ -210,7 +210,7 @@ TEST_CASE_METHOD(LoopFixture, "http server: draining cancels what is left at its
   });
 }
 
-TEST_CASE("http server: on a group of loops") {
+TEST_CASE("server: on a group of loops") {
   LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
   Server server{group, support::loopback(), support::echo_body};
   std::vector<RawSocket> clients;
@@ -227,7 +227,7 @@ TEST_CASE("http server: on a group of loops") {
   CHECK(server.counters().active == 0);
 }
 
-TEST_CASE("http server: draining cancels what is left on a group of loops") {
+TEST_CASE("server: draining cancels what is left on a group of loops") {
   LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
   std::atomic<int> asked = 0;
   std::atomic<int> cancelled = 0;

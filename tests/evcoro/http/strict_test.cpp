@@ -43,7 +43,7 @@ void check_all(const std::vector<Case>& cases) {
 
 }  // namespace
 
-TEST_CASE("http request lines: the rules are kept") {
+TEST_CASE("request lines: the rules are kept") {
   check_all({
       {"a usual one", line("GET /a?b=c HTTP/1.1"), 200},
       {"an absolute target", line("GET http://example.org/a HTTP/1.1"), 200},
@@ -90,7 +90,7 @@ TEST_CASE("http request lines: the rules are kept") {
   });
 }
 
-TEST_CASE("http fields: the rules are kept") {
+TEST_CASE("fields: the rules are kept") {
   check_all({
       {"a usual one", get("Accept: */*"), 200},
       {"an empty value", get("A:"), 200},
@@ -119,7 +119,7 @@ TEST_CASE("http fields: the rules are kept") {
   });
 }
 
-TEST_CASE("http hosts: the rules are kept") {
+TEST_CASE("hosts: the rules are kept") {
   check_all({
       {"with a port", host("Host: example.org:8080\r\n"), 200},
       {"an address", host("Host: 127.0.0.1:80\r\n"), 200},
@@ -143,7 +143,7 @@ TEST_CASE("http hosts: the rules are kept") {
   });
 }
 
-TEST_CASE("http lengths: the rules are kept") {
+TEST_CASE("lengths: the rules are kept") {
   check_all({
       {"one", post("Content-Length: 5", "hello"), 200},
       {"zero", post("Content-Length: 0"), 200},
@@ -166,7 +166,7 @@ TEST_CASE("http lengths: the rules are kept") {
   });
 }
 
-TEST_CASE("http transfer codings: the rules are kept") {
+TEST_CASE("transfer codings: the rules are kept") {
   const std::string body = "5\r\nhello\r\n0\r\n\r\n";
   const auto coded = [&](std::string_view fields) { return post(fields, body); };
   check_all({
@@ -198,7 +198,7 @@ TEST_CASE("http transfer codings: the rules are kept") {
   });
 }
 
-TEST_CASE("http chunks: the rules are kept") {
+TEST_CASE("chunks: the rules are kept") {
   check_all({
       {"several", chunks("5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"), 200},
       {"none", chunks("0\r\n\r\n"), 200},
@@ -237,7 +237,7 @@ TEST_CASE("http chunks: the rules are kept") {
   });
 }
 
-TEST_CASE("http connections: what they ask for") {
+TEST_CASE("connections: what they ask for") {
   const std::string again = get("Accept: */*");
   const auto count = [&](std::string_view first) {
     return support::ask(std::string{first} + again).size();
@@ -253,7 +253,7 @@ TEST_CASE("http connections: what they ask for") {
   CHECK(count("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n") == 1);
 }
 
-TEST_CASE("http connections: after what breaks the rules there is nothing more") {
+TEST_CASE("connections: after what breaks the rules there is nothing more") {
   const std::string smuggled = get("Accept: */*");
   for (const std::string& bad :
        {chunks("5\nhello\r\n0\r\n\r\n"), post("Content-Length: 5, 5"), get("A : b")}) {

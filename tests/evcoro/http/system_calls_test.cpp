@@ -67,7 +67,7 @@ int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noex
 }  // extern "C"
 #endif
 
-TEST_CASE_METHOD(LoopFixture, "http connections: a quiet one costs a recv and a send a request") {
+TEST_CASE_METHOD(LoopFixture, "connections: a quiet one costs a recv and a send a request") {
 #if defined(EVCORO_SANITIZED)
   support::skip("a sanitizer intercepts the system calls");
 #endif
@@ -108,8 +108,7 @@ TEST_CASE_METHOD(LoopFixture, "http connections: a quiet one costs a recv and a 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http connections: a stream that can is waited for before each request") {
+TEST_CASE_METHOD(LoopFixture, "connections: a stream that can is waited for before each request") {
   struct Watched {  // a stream that notes what happens while it waits
     support::PieceStream pieces{{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"}};
     int waits = 0;
