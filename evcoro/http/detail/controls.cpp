@@ -23,14 +23,14 @@ constexpr auto last_bytes = [] {
 
 // ordinary() has ones for the bytes at text that are neither control characters, nor tabs, nor
 // beyond ASCII: signed, these and only these have a byte more than the one before the space.
-inline Signs ordinary(const char* text) noexcept {
+inline Bytes ordinary(const char* text) noexcept {
   Bytes bytes;
   std::memcpy(&bytes, text, sizeof bytes);
-  return reinterpret_cast<Signs>(bytes + 1) > 0x20;
+  return reinterpret_cast<Bytes>(reinterpret_cast<Signs>(bytes + 1) > 0x20);
 }
 
-// sum() is of bytes, as unsigned ones.
-inline std::size_t sum(Signs bytes) noexcept {
+// sum() is of the bytes.
+inline std::size_t sum(Bytes bytes) noexcept {
   constexpr std::uint64_t every_other = 0x00ff00ff00ff00ff;
   const auto words = reinterpret_cast<Words>(bytes);
   const Words pairs = (words & every_other) + (words >> 8 & every_other);
@@ -46,14 +46,14 @@ std::size_t count_suspects(std::string_view text) noexcept {
   }
   const char* const end = text.data() + text.size();
   std::size_t count = 0;
-  Signs sums{};
+  Bytes sums{};
   for (const char* at = text.data(); at + sizeof(Bytes) <= end;) {
     const char* const stop = at + std::min(most_rounds * sizeof(Bytes),
                                            static_cast<std::size_t>(end - at) & ~std::size_t{15});
     for (; at != stop; at += sizeof(Bytes)) sums -= ordinary(at);
-    if (end - at >= std::ptrdiff_t{sizeof(Bytes)}) count += sum(std::exchange(sums, Signs{}));
+    if (end - at >= std::ptrdiff_t{sizeof(Bytes)}) count += sum(std::exchange(sums, Bytes{}));
   }
-  Signs rest;  // a vector that ends with the text
+  Bytes rest;  // a vector that ends with the text
   std::memcpy(&rest, last_bytes.data() + text.size() % sizeof(Bytes), sizeof rest);
   sums -= ordinary(end - sizeof(Bytes)) & rest;
   return text.size() - count - sum(sums);
