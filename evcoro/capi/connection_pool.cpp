@@ -45,9 +45,7 @@ ConnectionPool::Factory to_factory(const EVCONNECTIONPOOL_OPTIONS& options) {
     errno = 0;
     EVSOCKET* const made = make(EVTHREAD_current(), time_left(timeout), ctx);
     if (made == nullptr) return evcoro::detail::system_error(errno == 0 ? EIO : errno);
-    Socket socket = std::move(made->socket);
-    made->dispose();
-    return socket;
+    return take_socket(*made);
   };
 }
 

@@ -1,4 +1,4 @@
-// What the C face's handles point to. Private to it.
+// What the C face's handles point to. Private to it, and to those of the layers above.
 //
 // An EVTHREAD is what C knows of a thread: the thread's own, not a part of its task, since threads
 // come from EVTHREAD_init(), from acceptors, and from C++ code. It owns EVSOCKETs and EVTIMERs.
@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <evcoro/evthread.h>
+#include <evcoro/io/stream.h>
 #include <evcoro/net/limits.h>
 #include <evcoro/detail/owned.hpp>
 #include <evcoro/io/stream.hpp>
@@ -44,8 +45,8 @@ inline std::nullptr_t refuse(int error) noexcept { return fail(error), nullptr; 
 void report_as_caught();
 
 // to_duration() is at least zero; {-1, 0} is nanoseconds::max().
-std::chrono::nanoseconds to_duration(timeval time) noexcept;
-Timeout to_timeout(timeval timeout) noexcept;
+EVCORO_API std::chrono::nanoseconds to_duration(timeval time) noexcept;
+EVCORO_API Timeout to_timeout(timeval timeout) noexcept;
 
 Address to_address(const SOCKADDR& saddr) noexcept;
 int store(const Address& from, SOCKADDR& to) noexcept;
@@ -62,13 +63,21 @@ void to_options(const EVTCPACCEPTOR_LIMITS& from, TcpAcceptor::Options& to) noex
 // to_stream() is what an EVBUFFEREVENT reads and writes.
 AnyStream to_stream(tagEVBUFFEREVENT& stream) noexcept;
 
+// make_reader() and make_writer() are EVREADER_init() and EVWRITER_init() for any stream.
+EVCORO_API EVREADER* make_reader(EVTHREAD& thread, AnyStream stream, std::size_t size,
+                                 std::size_t limit) noexcept;
+EVCORO_API EVWRITER* make_writer(EVTHREAD& thread, AnyStream stream, std::size_t size) noexcept;
+
+// take_socket() is what an EVSOCKET had, which it frees.
+EVCORO_API Socket take_socket(EVSOCKET& socket) noexcept;
+
 // is_reason() is false of EVCANCEL_NONE, too.
 inline bool is_reason(EVCANCEL_REASON reason) noexcept {
   return reason >= EVCANCEL_USER && reason <= EVCANCEL_FAILURE;
 }
 
 // Object is what an EVTHREAD owns. dispose() closes and frees it.
-struct Object : stacks::ListLink {
+struct EVCORO_API Object : stacks::ListLink {
   virtual ~Object() = default;
   virtual void dispose() noexcept { delete this; }
 };

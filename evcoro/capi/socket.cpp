@@ -32,6 +32,12 @@ EVSOCKET* make_socket(EVTHREAD* thread, Make make) noexcept {
 
 }  // namespace
 
+Socket evcoro::capi::take_socket(EVSOCKET& socket) noexcept {
+  Socket taken = std::move(socket.socket);
+  socket.dispose();
+  return taken;
+}
+
 EVSOCKET* EVSOCKET_init(EVTHREAD* thread, int fd, int) noexcept {
   return make_socket(thread,
                      [&] { return evcoro::detail::SocketState::adopt(thread->task.core(), fd); });

@@ -50,8 +50,12 @@ int store_text(const Result<std::string_view>& text, const char** where, size_t*
   return 1;
 }
 
+}  // namespace
+
+namespace evcoro::capi {
+
 EVREADER* make_reader(EVTHREAD& thread, AnyStream stream, size_t size, size_t limit) noexcept {
-  evcoro::ReaderOptions options;
+  ReaderOptions options;
   if (size != 0) options.size = size;
   if (limit != 0) options.limit = limit;
   return give_to(thread, new (std::nothrow) EVREADER(stream, options));
@@ -61,7 +65,7 @@ EVWRITER* make_writer(EVTHREAD& thread, AnyStream stream, size_t size) noexcept 
   return give_to(thread, new (std::nothrow) EVWRITER(stream, size != 0 ? size : 4096));
 }
 
-}  // namespace
+}  // namespace evcoro::capi
 
 EVREADER* EVREADER_init(EVTHREAD* thread, EVSOCKET* socket, size_t size, size_t limit) noexcept {
   if (thread == nullptr || socket == nullptr) return refuse(EINVAL);
