@@ -56,6 +56,7 @@ by_find_package() {
   build "$1" tests/install/find_package "${@:2}"
   works "$work/$1/consumer" evcoro
   works "$work/$1/consumer_tls" tls
+  works "$work/$1/consumer_http" http
   build "$1-layers" tests/install/layers "${@:2}"
   works "$work/$1-layers/stacks_alone" stacks
   works "$work/$1-layers/corothread_alone" corothread
@@ -67,17 +68,19 @@ by_find_package() {
 
 # by_pkg_config NAME FOLDER_OF_LIBRARIES [PKG_CONFIG_OPTION...]
 by_pkg_config() {
-  local flags program=$work/$1-by-pkg-config
+  local flags layer program=$work/$1-by-pkg-config
   export PKG_CONFIG_PATH=$2/pkgconfig
   [[ $(pkg-config --modversion evcoro) == "$version" ]] || die "pkg-config finds another version"
   read -r -a flags < <(pkg-config --cflags --libs "${@:3}" evcoro)
   g++ -std=c++20 "${warnings[@]}" tests/install/consumer.cpp -o "$program" \
     -Wl,-rpath,"$2" "${flags[@]}"
   works "$program" evcoro
-  read -r -a flags < <(pkg-config --cflags --libs "${@:3}" evcoro-tls)
-  g++ -std=c++20 "${warnings[@]}" tests/install/consumer_tls.cpp -o "$program-tls" \
-    -Wl,-rpath,"$2" "${flags[@]}"
-  works "$program-tls" tls
+  for layer in tls http; do
+    read -r -a flags < <(pkg-config --cflags --libs "${@:3}" "evcoro-$layer")
+    g++ -std=c++20 "${warnings[@]}" "tests/install/consumer_$layer.cpp" -o "$program-$layer" \
+      -Wl,-rpath,"$2" "${flags[@]}"
+    works "$program-$layer" "$layer"
+  done
   read -r -a flags < <(pkg-config --cflags --libs "${@:3}" evcoro)
   gcc -std=c11 "${warnings[@]}" tests/install/c/echo.c tests/install/c/any_port.c -o "$program-in-c" \
     -Wl,-rpath,"$2" "${flags[@]}"
@@ -155,7 +158,7 @@ multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 quietly "$work/shared.log" cmake --install build/package --prefix "$work/shared"
 has_headers "$work/shared/include"
 # All but the one to preload, which interposes functions of libc.
-exports_only_ours "$work/shared/lib/$multiarch"/libevcoro{,_corothread,_stacks,_tls}.so
+exports_only_ours "$work/shared/lib/$multiarch"/libevcoro{,_corothread,_stacks,_tls,_http}.so
 [[ -e $work/shared/lib/$multiarch/evcoro0.1/libevcoro_mutexcheck.so ]] || die "libevcoro_mutexcheck.so is missing"
 by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
 delays "$work/by-shared-c/delay"

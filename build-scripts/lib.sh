@@ -37,11 +37,12 @@ build_program() {
   quietly "$build/build.log" cmake --build "$build" --target "$1"
 }
 
-# apt ARGUMENT...: apt-get, which asks nothing, as root.
+# apt ARGUMENT...: apt-get, which asks nothing, as root. Servers that it installs are not to be started:
+# in runlevel 1 there are none.
 apt() {
   local as_root=()
   if [[ $(id -u) -ne 0 ]]; then as_root=(sudo); fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@"
 }
 

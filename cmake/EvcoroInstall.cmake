@@ -57,6 +57,9 @@ function(evcoro_install_pkg_config)
   if(TARGET evcoro_tls)
     evcoro_install_layer_pc_file(tls "TLS for evcoro, by OpenSSL" "libssl >= 3.0, libcrypto >= 3.0")
   endif()
+  if(TARGET evcoro_http)
+    evcoro_install_layer_pc_file(http "HTTP for evcoro, on llhttp" "")
+  endif()
 endfunction()
 
 # evcoro_install_layer_pc_file(<layer> <description> <private requirements>): of a layer above evcoro.
