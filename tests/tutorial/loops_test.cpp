@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 using support::Ended;
 using tutorial::Chapter;
@@ -317,6 +318,26 @@ TEST_CASE("chapter 32, loops on every core") {
 }
 
 TEST_CASE("chapter 33, echo under TLS") { require_prints_as_expected("33_tls_echo"); }
+
+TEST_CASE("chapter 34, a web server") {
+  const Server server{"34_web_server"};
+  const std::string at = " " + server.address();
+  std::string seen;
+  for (const std::string& arguments : {at + "/", at + "/hello/world", at + "/slow",
+                                       " -d whisper" + at + "/shout", at + "/nowhere"}) {
+    std::string shown = arguments;
+    shown.replace(shown.find(server.address()), server.address().size(), "127.0.0.1:8080");
+    seen += "$ curl" + shown + "\n";
+    FILE* const curl = ::popen(("curl -sS --noproxy '*'" + arguments).c_str(), "r");
+    REQUIRE(curl != nullptr);
+    char buffer[256];
+    std::string answer;
+    while (std::fgets(buffer, sizeof buffer, curl) != nullptr) answer += buffer;
+    REQUIRE(::pclose(curl) == 0);
+    seen += answer + (answer.ends_with("\n") ? "" : "\n");
+  }
+  REQUIRE(seen == expected("34_web_server"));
+}
 
 TEST_CASE("chapters 20 to 23, an application takes coroutines in") {
   const std::string name = GENERATE("20_before", "21_attach", "22_handler", "23_lines");
