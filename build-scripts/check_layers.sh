@@ -59,7 +59,7 @@ forbid '^evcoro/' '^evcoro/hook/' '^[<"]evcoro/hook/' 'nothing depends on the ho
 forbid . '^stacks/' '^[<"]stacks/(.*/)?detail/' 'private to stacks'
 forbid . '^(corothread|evcoro|tests)/' '^[<"]corothread/(.*/)?detail/' \
   'private to corothread, evcoro and the tests'
-forbid . '^(evcoro|tests/evcoro/http)/' '^[<"]evcoro/http/detail/' 'private to evcoro'
+forbid . '^(evcoro|tests/evcoro/http|tests/fuzz)/' '^[<"]evcoro/http/detail/' 'private to evcoro'
 forbid . '^evcoro/' '^[<"]evcoro/([^h].*/|)detail/' 'private to evcoro'
 
 # The rules above know names that start at the root; the libraries use no others for their files.

@@ -200,8 +200,8 @@ EVCORO_API const char* EVTLSSOCKET_error_text(EVTLSSOCKET* socket) EVCORO_NOEXCE
 EVCORO_API int EVTLSSOCKET_handshake(EVTLSSOCKET* socket, struct timeval timeout) EVCORO_NOEXCEPT;
 
 // One thread may receive while another sends: EBUSY for a second one in the same direction. After
-// ETIMEDOUT or ECANCELED these can be called again, and nothing is lost; other errors are final: ETIME,
-// if the context's handshake_timeout is over.
+// ETIMEDOUT or ECANCELED these can be called again, and nothing is lost; other errors are final:
+// ETIME, if the context's handshake_timeout is over.
 //
 // EVTLSSOCKET_recv() waits until there is something, and returns how many bytes it has taken: 0
 // after the peer's close_notify. EVTLSSOCKET_send() sends all. A size over INT_MAX is EINVAL.

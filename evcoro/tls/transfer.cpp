@@ -133,8 +133,8 @@ std::error_code TlsState::encrypt(std::span<const std::byte> data, Patience& pat
   return failure_;
 }
 
-// Sends what there is, which may be a question, and receives, or waits until the thread that reads has
-// received.
+// Sends what there is, which may be a question, and receives, or waits until the thread that reads
+// has received.
 std::error_code TlsState::get_input_to_write(Patience& patience) noexcept {
   if (const auto error = flush(patience)) return error;
   if (!is_starved_) return {};

@@ -16,10 +16,11 @@ int main() {
   evcoro::TlsSocket asking{std::move(other), client, "localhost"};
   auto thread = loop.spawn({.name = "client"}, [&] { return asking.send("hello", 3s).count; });
   std::size_t received = 0;
-  loop.spawn({.name = "server"}, [&] {
-        std::byte buffer[64];
-        received = serving.recv(buffer, 3s).count;
-      })
+  loop.spawn({.name = "server"},
+             [&] {
+               std::byte buffer[64];
+               received = serving.recv(buffer, 3s).count;
+             })
       .value()
       .detach();
   loop.run();
