@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string>
 
+#include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/detail/connection.hpp>
 #include <evcoro/http/detail/date.hpp>
 #include <evcoro/http/detail/text.hpp>
@@ -110,12 +111,15 @@ void Response::append_head(std::optional<std::uint64_t> length) {
 // Without a length the body is chunked, or ends with the connection.
 std::error_code Response::begin(std::optional<std::uint64_t> length) {
   if (const auto error = check_open()) return error;
+  if (filter_ != nullptr && !filter_->begin(*this, length)) filter_ = nullptr;
+  const auto announced = filter_ == nullptr ? length : std::nullopt;
   const bool has_framing = may_have_body();
-  const bool is_endless = has_framing && !length;
+  const bool is_endless = has_framing && !announced;
   is_chunked_ = is_endless && connection_.head().minor == 1;
   if ((is_endless && !is_chunked_) || !connection_.keeps_alive()) closes_ = true;
   connection_.body().withhold_continue();
-  append_head(has_framing ? length : std::nullopt);
+  append_head(has_framing ? announced : std::nullopt);
+  body_begin_ = connection_.output().position();
   phase_ = Phase::body;
   has_length_ = length.has_value();
   length_ = length.value_or(0);
@@ -132,6 +136,7 @@ std::error_code Response::finish() {
 std::error_code Response::send(std::span<const std::byte> body) {
   if (!may_have_body() && !body.empty()) return Errc::body_not_allowed;
   if (has_length_ && !has_begun() && length_ != body.size()) return Errc::wrong_length;
+  if (filter_ != nullptr) return send_filtered(text_of(body));
   if (const auto error = begin(body.size())) return error;
   detail::Output& output = connection_.output();
   if (omits_body()) return finish();
@@ -161,7 +166,7 @@ std::error_code Response::begin_part(std::uint64_t size) {
   }
   if (has_length_ && size > length_ - sent_) return Errc::wrong_length;
   sent_ += size;
-  if (is_chunked_ && !omits_body() && size > 0) begin_chunk(size);
+  if (is_chunked_ && !omits_body() && size > 0 && filter_ == nullptr) begin_chunk(size);
   return {};
 }
 
@@ -169,6 +174,7 @@ std::error_code Response::write(std::span<const std::byte> data) {
   if (const auto error = begin_part(data.size())) return error;
   detail::Output& output = connection_.output();
   if (omits_body() || data.empty()) return output.flush();
+  if (filter_ != nullptr) return write_filtered(text_of(data), false);
   const std::string_view end = is_chunked_ ? "\r\n" : "";
   if (data.size() <= small) {
     output.buffer().append(text_of(data)).append(end);
@@ -185,13 +191,15 @@ std::error_code Response::send_file(int file, std::uint64_t offset, std::size_t 
     if (const auto error = set_content_length(count)) return error;
   }
   if (const auto error = begin_part(count)) return error;
-  if (!omits_body()) {
+  if (filter_ != nullptr && !omits_body()) {
+    if (const auto error = send_file_filtered(file, offset, count)) return error;
+  } else if (!omits_body()) {
     detail::Output& output = connection_.output();
     const IoResult out = output.send_file(file, offset, count);
     if (out.error) return out.error;
     if (is_chunked_ && count > 0) output.buffer().append("\r\n");
   }
-  return is_whole && sent_ == length_ ? finish() : std::error_code{};
+  return is_whole && sent_ == length_ ? end() : std::error_code{};
 }
 
 std::error_code Response::end() {
@@ -204,6 +212,9 @@ std::error_code Response::end() {
     connection_.output().cut(Errc::wrong_length);
     return Errc::wrong_length;
   }
+  if (filter_ != nullptr && !omits_body()) {
+    if (const auto error = write_filtered({}, true)) return error;
+  }
   if (is_chunked_ && !omits_body()) {
     std::string& out = connection_.output().buffer();
     out.append("0\r\n");
@@ -211,6 +222,19 @@ std::error_code Response::end() {
     out.append("\r\n");
   }
   return finish();
+}
+
+// --- the client ---
+
+bool Response::client_has_left() { return connection_.peer_has_left(); }
+
+std::error_code Response::wait_for_departure(Timeout timeout) {
+  return connection_.wait_for_departure(timeout);
+}
+
+std::uint64_t Response::body_bytes() const noexcept {
+  const std::uint64_t position = connection_.output().position();
+  return has_begun() && position > body_begin_ ? position - body_begin_ : 0;
 }
 
 // --- another protocol ---

@@ -37,6 +37,8 @@
 
 namespace evcoro::http {
 
+class BodyFilter;
+
 namespace detail {
 class Connection;
 }  // namespace detail
@@ -102,6 +104,21 @@ class EVCORO_API Response {
   // body has to have been read.
   Result<Upgraded> upgrade(std::string_view protocol);
 
+  // set_filter() lets the body pass through filter on its way; nullptr: as it is. To be called
+  // before anything is sent; filter stays as long as something is, or until another is set.
+  void set_filter(BodyFilter* filter) noexcept { filter_ = filter; }
+
+  // client_has_left() says whether the client has closed its end of the connection, without
+  // waiting; wait_for_departure() waits for that (no error then). Of a client that has sent 64 KiB
+  // of further requests, or trailers, it isn't known. Both are for who has nothing to send for a
+  // while.
+  bool client_has_left();
+  std::error_code wait_for_departure(Timeout timeout);
+
+  // body_bytes() is how many bytes of the body have been sent, or wait to be, with the sizes of
+  // chunks between them.
+  std::uint64_t body_bytes() const noexcept;
+
   // has_begun() says whether the head has been sent, is_complete() whether all has been.
   bool has_begun() const noexcept { return phase_ != Phase::open; }
   bool is_complete() const noexcept { return phase_ == Phase::complete; }
@@ -119,6 +136,10 @@ class EVCORO_API Response {
   void begin_chunk(std::uint64_t size);
   std::error_code finish();
   std::error_code check_open() const noexcept;
+  std::error_code send_filtered(std::string_view body);
+  std::error_code write_filtered(std::string_view data, bool is_end);
+  std::error_code send_file_filtered(int file, std::uint64_t offset, std::size_t count);
+  std::error_code append_filtered(std::string_view data);
 
   detail::Connection& connection_;
   Status status_ = Status::ok;
@@ -129,6 +150,8 @@ class EVCORO_API Response {
   bool has_length_ = false;
   std::uint64_t length_ = 0;  // announced
   std::uint64_t sent_ = 0;    // of the body
+  BodyFilter* filter_ = nullptr;
+  std::uint64_t body_begin_ = 0;  // position in the output
 };
 
 }  // namespace evcoro::http

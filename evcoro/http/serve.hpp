@@ -14,9 +14,13 @@
 // off; the connection is over, and serve() throws on, for the thread's loop to report it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include <evcoro/http/limits.hpp>
 #include <evcoro/http/request.hpp>
@@ -30,6 +34,20 @@ namespace evcoro::http {
 // Handler answers a request. Several threads call it, those of a LoopGroup at once.
 using Handler = std::function<void(Request& request, Response& response)>;
 
+// Exchange is a request and what has become of it, when that is over.
+struct Exchange {
+  const Address& peer;
+  const Request* request;  // nullptr: its head couldn't be read, and was answered as status says
+  Status status;
+  std::uint64_t bytes;                // of the body, as Response::body_bytes()
+  std::chrono::nanoseconds duration;  // from the whole head of the request on
+  std::error_code error;              // that has ended the connection; none if all has been sent
+};
+
+// ExchangeObserver is called behind each response, in the connection's thread: on a group in any OS
+// thread. It must not throw.
+using ExchangeObserver = std::function<void(const Exchange& exchange)>;
+
 struct ServeOptions {
   Limits limits = {};
 
@@ -39,6 +57,9 @@ struct ServeOptions {
   // gather is how many bytes of responses may wait for those to further requests that have come
   // already. 0: every response is sent at once.
   std::size_t gather = 16 * 1024;
+
+  // observers are told of each exchange: AccessLog, Metrics.
+  std::vector<ExchangeObserver> observers = {};
 };
 
 // serve() throws what handler throws, and std::bad_alloc.

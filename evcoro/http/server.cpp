@@ -41,6 +41,8 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     end_connections([](const RegistryEntry& entry) { return entry.is_idle(); });
   }
 
+  bool is_draining() const noexcept { return is_draining_.load(std::memory_order_relaxed); }
+
   void cancel() {
     end_connections([](const RegistryEntry&) { return true; });
   }
@@ -139,6 +141,8 @@ std::error_code Server::drain(Timeout timeout) {
   static_cast<void>(drain_acceptor(detail::last_grace));
   return error;
 }
+
+bool Server::is_draining() const noexcept { return state_->is_draining(); }
 
 Address Server::local_address() const noexcept {
   return acceptor_ ? acceptor_->local_address() : group_acceptor_->local_address();

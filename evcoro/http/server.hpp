@@ -79,6 +79,9 @@ class EVCORO_API Server {
   // timed_out. To be called as TcpAcceptor's drain(), and GroupAcceptor's; not to be called again.
   std::error_code drain(Timeout timeout = {});
 
+  // is_draining() says whether drain() has been called. Any OS thread may ask.
+  bool is_draining() const noexcept;
+
   Address local_address() const noexcept;
   Counters counters() const;
 

@@ -10,6 +10,7 @@
 namespace evcoro::http::detail {
 namespace {
 
+constexpr std::size_t most_looked_ahead = 64 * 1024;
 constexpr std::size_t most_lingered = 1024 * 1024;  // bytes that a peer still sends, dropped
 
 }  // namespace
@@ -122,12 +123,39 @@ bool Connection::exchange() {
   body_.start(head_, workspace_->trailers);
   Request request{*this};
   Response response{*this};
+  const TimePoint begun = options_.observers.empty() ? never : Clock::now();
   try {
     handler_(request, response);
   } catch (...) {
     exception_ = std::current_exception();
   }
-  return settle(response);
+  const bool goes_on = settle(response);
+  if (options_.observers.empty()) return goes_on;
+  const bool is_own = answered_ != Status::none;
+  const Status status = response.is_upgraded_ ? Status::switching_protocols
+                        : is_own              ? answered_
+                                              : response.status();
+  report(&request, status, is_own ? output_.position() - answer_begin_ : response.body_bytes(),
+         begun);
+  return goes_on;
+}
+
+void Connection::report(const Request* request, Status status, std::uint64_t bytes,
+                        TimePoint begun) const {
+  const auto duration = begun == never ? Clock::duration{} : Clock::now() - begun;
+  const Exchange exchange{.peer = peer_,
+                          .request = request,
+                          .status = status,
+                          .bytes = bytes,
+                          .duration = duration,
+                          .error = output_.error()};
+  for (const auto& observer : options_.observers) observer(exchange);
+}
+
+// Of what was refused before it could be a request.
+void Connection::report_answer() const {
+  if (answered_ == Status::none || options_.observers.empty()) return;
+  report(nullptr, answered_, output_.position() - answer_begin_, never);
 }
 
 // False if the connection ends here.
@@ -171,6 +199,7 @@ void Connection::append_answer(Status status) {
   out.append(reason).append("\r\n").append(date_line());
   out.append("Content-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
   out.append(put(reason.size() + 1)).append("\r\n\r\n");
+  answer_begin_ = output_.position();
   // What was asked isn't known if its head was bad: then a body is right.
   if (parser_.failure() == Status::none && head_.method == Method::head) return;
   out.append(reason).append("\n");
@@ -178,8 +207,35 @@ void Connection::append_answer(Status status) {
 
 void Connection::answer(Status status) {
   append_answer(status);
+  answered_ = status;
   output_.flush();
   has_unread_ = true;
+}
+
+// --- whether the peer is there ---
+
+bool Connection::peer_has_left() {
+  if (!workspace_->trailers.empty()) return has_left_;  // what is received could take their place
+  while (!has_left_ && input_.window().size() < most_looked_ahead) {
+    const IoResult in = stream_.recv(input_.room(), no_wait);
+    input_.added(in.count);
+    if (in.error == std::errc::timed_out) return false;
+    has_left_ = in.error || in.count == 0;
+  }
+  return has_left_;
+}
+
+std::error_code Connection::wait_for_departure(Timeout timeout) {
+  if (!stream_.can_wait()) return std::make_error_code(std::errc::operation_not_supported);
+  const TimePoint deadline = timeout.deadline();
+  while (!peer_has_left()) {
+    const bool is_known = input_.window().size() < most_looked_ahead;
+    const auto error =
+        is_known ? stream_.wait_readable(deadline) : this_thread::sleep_until(deadline);
+    if (error) return error;
+    if (!is_known) return std::make_error_code(std::errc::timed_out);
+  }
+  return {};
 }
 
 // --- the whole ---
@@ -198,7 +254,11 @@ void Connection::linger() {
 }
 
 void Connection::run() {
-  while (wait_for_request() && read_head()) {
+  while (wait_for_request()) {
+    if (!read_head()) {
+      report_answer();
+      break;
+    }
     ++count_;
     if (!exchange()) break;
   }

@@ -59,6 +59,11 @@ class Connection {
   // keeps_alive() says whether a further request may follow this one.
   bool keeps_alive() const noexcept;
 
+  // peer_has_left() and wait_for_departure() are as Response's. What comes instead waits in the
+  // input for its turn.
+  bool peer_has_left();
+  std::error_code wait_for_departure(Timeout timeout);
+
   // flush_response() sends what is complete, unless it may wait for the next response.
   std::error_code flush_response();
 
@@ -73,6 +78,8 @@ class Connection {
   bool receive_head(bool has_begun, TimePoint& deadline);
   bool exchange();
   bool settle(Response& response);
+  void report(const Request* request, Status status, std::uint64_t bytes, TimePoint begun) const;
+  void report_answer() const;
   void answer(Status status);
   void append_answer(Status status);
   void linger();
@@ -88,10 +95,13 @@ class Connection {
   Input input_;
   Output output_;
   Body body_;
-  std::exception_ptr exception_;   // the handler's, thrown on when the client has been served
-  std::size_t count_ = 0;          // of requests
-  bool has_skipped_line_ = false;  // before the head that is being read
-  bool has_unread_ = false;        // the peer may have sent more than was read
+  std::exception_ptr exception_;    // the handler's, thrown on when the client has been served
+  std::size_t count_ = 0;           // of requests
+  bool has_skipped_line_ = false;   // before the head that is being read
+  Status answered_ = Status::none;  // by an answer of the library's own
+  std::uint64_t answer_begin_ = 0;  // of its body, in the output
+  bool has_left_ = false;           // the peer, as far as that was asked
+  bool has_unread_ = false;         // the peer may have sent more than was read
 };
 
 }  // namespace evcoro::http::detail

@@ -12,6 +12,7 @@ IoResult Output::send_all(std::size_t size, Attempt attempt) {
   while (!total.error && total.count < size) {
     const IoResult some = attempt(total.count);
     total.count += some.count;
+    taken_ += some.count;
     const bool has_progress = some.error == std::errc::timed_out && some.count > 0;
     if (some.error && !has_progress) total.error = some.error;
   }

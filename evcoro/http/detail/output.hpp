@@ -35,6 +35,10 @@ class Output {
   IoResult send(std::string_view data);
   IoResult send_file(int file, std::uint64_t offset, std::size_t count);
 
+  // position() is how many bytes there have been so far: those that the stream has taken, and those
+  // that wait in the buffer.
+  std::uint64_t position() const noexcept { return taken_ + buffer_->size(); }
+
   // cut() lets all that follows fail.
   void cut(std::error_code error) noexcept {
     if (!error_) error_ = error;
@@ -49,6 +53,7 @@ class Output {
   const std::chrono::milliseconds idle_;
   std::string* buffer_ = nullptr;
   std::error_code error_;
+  std::uint64_t taken_ = 0;  // by the stream
 };
 
 }  // namespace evcoro::http::detail
