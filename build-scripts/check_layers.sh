@@ -43,6 +43,8 @@ forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/net/.*\.cpp$' "
   "c-ares is for evcoro/net's .cpp files"
 forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/tls/(.*\.cpp|detail/.*)$' "$openssl" \
   "OpenSSL is for evcoro/tls's .cpp files and evcoro/tls/detail"
+forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/http/.*\.cpp$' '^[<"]zlib\.h' \
+  "zlib is for evcoro/http's .cpp files"
 forbid '^tutorial/' '^tutorial/(12|2[0-37])_' "$libevent" \
   'only chapters 12, 20 to 23 and 27 are about libevent'
 forbid '^tutorial/' "$nobody" '^"|^<(programs|tests|tutorial|catch2|support)/' \
