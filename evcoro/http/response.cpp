@@ -254,6 +254,7 @@ Result<Upgraded> Response::upgrade(std::string_view protocol) {
   append_field(out, "Upgrade", protocol);
   append_fields(out, fields());
   out.append("\r\n");
+  body_begin_ = connection_.output().position();
   phase_ = Phase::complete;
   is_upgraded_ = true;
   if (const auto error = connection_.output().flush()) return error;
