@@ -226,16 +226,26 @@ bool Connection::peer_has_left() {
 }
 
 std::error_code Connection::wait_for_departure(Timeout timeout) {
-  if (!stream_.can_wait()) return std::make_error_code(std::errc::operation_not_supported);
   const TimePoint deadline = timeout.deadline();
   while (!peer_has_left()) {
-    const bool is_known = input_.window().size() < most_looked_ahead;
-    const auto error =
-        is_known ? stream_.wait_readable(deadline) : this_thread::sleep_until(deadline);
-    if (error) return error;
-    if (!is_known) return std::make_error_code(std::errc::timed_out);
+    if (is_draining()) return std::make_error_code(std::errc::operation_canceled);
+    const bool can_know = stream_.can_wait() && input_.window().size() < most_looked_ahead;
+    if (const auto error = wait_as_idle(deadline, can_know)) return error;
+    if (!can_know) return std::make_error_code(std::errc::timed_out);
   }
   return {};
+}
+
+// The server may end this wait, when it drains: then the response can still be ended.
+std::error_code Connection::wait_as_idle(TimePoint deadline, bool for_input) {
+  if (entry_ != nullptr) entry_->set_idle(true);
+  const auto error =
+      for_input ? stream_.wait_readable(deadline) : this_thread::sleep_until(deadline);
+  if (entry_ == nullptr) return error;
+  entry_->set_idle(false);
+  if (!entry_->take_ended_idle()) return error;
+  this_thread::acknowledge_cancellation();
+  return std::make_error_code(std::errc::operation_canceled);
 }
 
 // --- the whole ---
