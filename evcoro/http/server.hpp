@@ -86,6 +86,7 @@ class EVCORO_API Server {
   Counters counters() const;
 
  private:
+  friend class Metrics;
   std::shared_ptr<detail::ServerState> state_;
   std::unique_ptr<TcpAcceptor> acceptor_;
   std::unique_ptr<GroupAcceptor> group_acceptor_;
