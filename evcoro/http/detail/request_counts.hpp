@@ -22,7 +22,8 @@ constexpr std::size_t code_count = 900;
 struct RequestTotals {
   explicit RequestTotals(std::size_t buckets) : in_bucket(buckets) {}
 
-  std::array<std::uint64_t, code_count> by_code{};
+  // On the heap: who asks may have a small stack.
+  std::vector<std::uint64_t> by_code = std::vector<std::uint64_t>(code_count);
   std::vector<std::uint64_t> in_bucket;
   std::uint64_t nanoseconds = 0;
   std::uint64_t measured = 0;  // have a duration
