@@ -153,10 +153,7 @@ void LoopCore::require_room_for(int descriptor) const {
 
 LoopCore::~LoopCore() {
   leave_rest();
-  clients_.for_each([](LoopClient& client) {
-    client.unlink();
-    client.on_loop_gone();
-  });
+  while (!clients_.empty()) clients_.pop_front().on_loop_gone();  // which may end others, too
   for (struct event* each : {&drain_event_, &later_event_, &timer_event_, &wake_event_})
     event_del(each);
   if (owns_base_) event_base_free(base_);

@@ -16,7 +16,7 @@ Text text_of(Errc error) noexcept {
     case Errc::malformed:
       return {EBADMSG, "the peer's message breaks the rules of HTTP"};
     case Errc::body_too_large:
-      return {EMSGSIZE, "the body is longer than its limit; see Request::set_body_limit()"};
+      return {EMSGSIZE, "the body is longer than its limit, see Request::set_body_limit() and Limits::body"};
     case Errc::body_too_slow:
       return {ETIMEDOUT, "the body comes more slowly than Limits let it"};
     case Errc::already_sent:
@@ -39,6 +39,26 @@ Text text_of(Errc error) noexcept {
       return {EINVAL, "the request doesn't ask for this protocol"};
     case Errc::connection_lost:
       return {EPIPE, "the connection has been cut"};
+    case Errc::invalid_url:
+      return {EINVAL, "this is no absolute URL, or has characters that a URL can't have"};
+    case Errc::userinfo_in_url:
+      return {EINVAL, "a URL has no user and no password here: set the field Authorization"};
+    case Errc::unknown_scheme:
+      return {EPROTONOSUPPORT, "the client speaks http and https only"};
+    case Errc::no_secure_layer:
+      return {EPROTONOSUPPORT,
+              "https needs TLS: set ClientOptions::secure to a function that makes a TlsSocket of "
+              "the library evcoro::tls"};
+    case Errc::invalid_proxy:
+      return {EINVAL, "the proxy is not such as \"host:port\" or \"http://host:port\""};
+    case Errc::proxy_refused:
+      return {ECONNREFUSED, "the proxy doesn't make a tunnel to this host"};
+    case Errc::too_many_redirects:
+      return {ELOOP, "more redirects than ClientOptions::max_redirects"};
+    case Errc::unsafe_redirect:
+      return {EPERM, "a redirect from https to http; see ClientOptions::follows_to_http"};
+    case Errc::body_not_repeatable:
+      return {EINVAL, "the redirect wants the body again, which has been streamed"};
   }
   return {0, "unknown error"};
 }

@@ -25,6 +25,15 @@ enum class Errc {
   wrong_length,         // [EINVAL] more, or less, than the Content-Length that was announced
   not_an_upgrade,       // [EINVAL] the request doesn't ask for this protocol, or for none
   connection_lost,      // [EPIPE] the connection has been cut
+  invalid_url,          // [EINVAL] no absolute URL, or one with characters that it can't have
+  userinfo_in_url,      // [EINVAL] a user or a password in a URL
+  unknown_scheme,       // [EPROTONOSUPPORT] a URL that is neither http nor https
+  no_secure_layer,      // [EPROTONOSUPPORT] https without ClientOptions::secure
+  invalid_proxy,        // [EINVAL] a setting of a proxy that can't be read
+  proxy_refused,        // [ECONNREFUSED] the proxy doesn't make a tunnel
+  too_many_redirects,   // [ELOOP] more than ClientOptions::max_redirects
+  unsafe_redirect,      // [EPERM] from https to http
+  body_not_repeatable,  // [EINVAL] a body that was streamed would have to be sent again
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

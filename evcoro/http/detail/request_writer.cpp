@@ -1,0 +1,142 @@
+#include <evcoro/http/detail/request_writer.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+#include <evcoro/http/detail/text.hpp>
+#include <evcoro/http/error.hpp>
+
+namespace evcoro::http {
+namespace detail {
+namespace {
+
+// A piece that is no larger is sent together with what precedes it; larger ones in such slices.
+constexpr std::size_t small = 16 * 1024;
+constexpr std::size_t slice = 64 * 1024;
+
+void append_number(std::string& out, std::uint64_t number, int base = 10) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
+  out.append(digits, end);
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+// These methods say how long their body is though there is none (RFC 9110, 8.6).
+bool has_body_as_a_rule(Method method) noexcept {
+  return method == Method::post || method == Method::put || method == Method::patch;
+}
+
+}  // namespace
+
+// --- the head ---
+
+void RequestWriter::append_body_fields(const RequestPlan& plan) {
+  is_chunked_ = plan.is_produced() && !plan.request.content_length;
+  has_length_ = plan.is_produced() && plan.request.content_length;
+  left_ = has_length_ ? *plan.request.content_length : 0;
+  if (is_chunked_) return append_field(out_, "Transfer-Encoding", "chunked");
+  const std::size_t size = plan.has_body ? plan.request.body.size() : 0;
+  if (!has_length_ && size == 0 && !has_body_as_a_rule(plan.method)) return;
+  out_.append("Content-Length: ");
+  append_number(out_, has_length_ ? left_ : size);
+  out_.append("\r\n");
+}
+
+void RequestWriter::append_head(const RequestPlan& plan) {
+  out_.clear();
+  out_.append(to_string(plan.method)).append(" ");
+  if (plan.is_proxied) out_.append("http://").append(plan.url.authority());
+  out_.append(plan.url.target).append(" HTTP/1.1\r\n");
+  const auto host = plan.fields.get("Host");
+  append_field(out_, "Host", host ? *host : plan.url.authority());
+  if (!plan.user_agent.empty() && !plan.fields.contains("User-Agent")) {
+    append_field(out_, "User-Agent", plan.user_agent);
+  }
+  for (const auto [name, value] : plan.fields) {
+    if (!equals_ignoring_case(name, "Host")) append_field(out_, name, value);
+  }
+  if (!plan.request.upgrade.empty()) {
+    append_field(out_, "Connection", "Upgrade");
+    append_field(out_, "Upgrade", plan.request.upgrade);
+  }
+  append_body_fields(plan);
+  if (plan.awaits_continue()) append_field(out_, "Expect", "100-continue");
+  out_.append("\r\n");
+}
+
+// --- sending ---
+
+std::error_code RequestWriter::send(std::string_view data) {
+  if (stream_error_) return stream_error_;
+  const IoResult out = stream_.send(std::as_bytes(std::span{data}), deadline_);
+  return stream_error_ = out.error;
+}
+
+std::error_code RequestWriter::flush() {
+  if (out_.empty()) return stream_error_;
+  const auto error = send(out_);
+  out_.clear();
+  return error;
+}
+
+std::error_code RequestWriter::send_in_slices(std::string_view data) {
+  if (data.size() <= small) {
+    out_.append(data);
+    return flush();
+  }
+  if (const auto error = flush()) return error;
+  for (; !data.empty(); data.remove_prefix(std::min(slice, data.size()))) {
+    if (reader_.look_for_head()) return stream_error_ = Errc::connection_lost;
+    if (const auto error = send(data.substr(0, slice))) return error;
+  }
+  return {};
+}
+
+// --- the body ---
+
+std::error_code RequestWriter::check_length(std::size_t size) const noexcept {
+  return has_length_ && size > left_ ? Errc::wrong_length : std::error_code{};
+}
+
+std::error_code RequestWriter::write(std::string_view data) {
+  if (stream_error_) return stream_error_;
+  if (const auto error = check_length(data.size())) return error;
+  if (reader_.look_for_head()) return stream_error_ = Errc::connection_lost;
+  if (data.empty()) return flush();
+  if (has_length_) left_ -= data.size();
+  if (!is_chunked_) return send_in_slices(data);
+  append_number(out_, data.size(), 16);
+  out_.append("\r\n");
+  if (data.size() <= small) {
+    out_.append(data).append("\r\n");
+    return flush();
+  }
+  const auto error = send_in_slices(data);
+  out_.append("\r\n");
+  return error;
+}
+
+std::error_code RequestWriter::produce(const RequestPlan& plan) {
+  BodyWriter writer{*this};
+  if (const auto error = plan.request.produce(writer)) return error;
+  if (stream_error_) return stream_error_;
+  if (has_length_ && left_ > 0) return Errc::wrong_length;
+  if (is_chunked_) out_.append("0\r\n\r\n");
+  return flush();
+}
+
+std::error_code RequestWriter::send_body(const RequestPlan& plan) {
+  if (plan.is_produced()) return produce(plan);
+  return send_in_slices(plan.has_body ? std::string_view{plan.request.body} : std::string_view{});
+}
+
+}  // namespace detail
+
+std::error_code BodyWriter::write(std::span<const std::byte> data) {
+  return writer_.write({reinterpret_cast<const char*>(data.data()), data.size()});
+}
+
+}  // namespace evcoro::http

@@ -1,0 +1,75 @@
+// RequestWriter: sends a request: the head, and the body in one piece or as it is produced.
+//
+// A server may answer before it has got all of the body, and then perhaps takes no more of it. So
+// it is looked for an answer between the pieces; when there is one, the rest is not sent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <evcoro/http/client_request.hpp>
+#include <evcoro/http/detail/response_reader.hpp>
+#include <evcoro/http/owned_stream.hpp>
+#include <evcoro/http/url.hpp>
+#include <evcoro/timeout.hpp>
+
+namespace evcoro::http::detail {
+
+// RequestPlan is what is asked for after a number of redirects. It refers to all of that.
+struct RequestPlan {
+  const ClientRequest& request;
+  Method method;
+  const Url& url;
+  const Fields& fields;
+  std::string_view user_agent;
+  bool has_body;    // the request's has not been left out
+  bool is_proxied;  // the proxy is asked for the whole URL
+
+  bool is_produced() const noexcept { return has_body && request.produce != nullptr; }
+  bool awaits_continue() const noexcept {
+    return request.expects_continue && (is_produced() || (has_body && !request.body.empty()));
+  }
+};
+
+class RequestWriter {
+ public:
+  RequestWriter(OwnedStream& stream, ResponseReader& reader, std::string& out,
+                TimePoint deadline) noexcept
+      : stream_(stream), reader_(reader), out_(out), deadline_(deadline) {}
+
+  // append_head() puts the head together, flush() sends what is there. Throws std::bad_alloc.
+  void append_head(const RequestPlan& plan);
+  std::error_code flush();
+
+  // send_body() sends what is there, and the body. Throws what the producer does.
+  std::error_code send_body(const RequestPlan& plan);
+
+  // write() is BodyWriter's.
+  std::error_code write(std::string_view data);
+
+  // stream_error() is what the stream has said, or connection_lost if it was answered early; an
+  // error that is not the producer's own.
+  std::error_code stream_error() const noexcept { return stream_error_; }
+
+ private:
+  std::error_code send(std::string_view data);
+  std::error_code send_in_slices(std::string_view data);
+  std::error_code produce(const RequestPlan& plan);
+  std::error_code check_length(std::size_t size) const noexcept;
+  void append_body_fields(const RequestPlan& plan);
+
+  OwnedStream& stream_;
+  ResponseReader& reader_;
+  std::string& out_;
+  const TimePoint deadline_;
+  std::error_code stream_error_;
+  bool is_chunked_ = false;
+  bool has_length_ = false;
+  std::uint64_t left_ = 0;  // of what was announced
+};
+
+}  // namespace evcoro::http::detail
