@@ -16,8 +16,13 @@ Status ClientResponse::status() const noexcept { return exchange_->head().status
 std::string_view ClientResponse::reason() const noexcept { return exchange_->head().reason; }
 int ClientResponse::minor_version() const noexcept { return exchange_->head().minor; }
 const Fields& ClientResponse::fields() const noexcept { return exchange_->workspace().fields; }
-const Fields& ClientResponse::trailers() const noexcept { return exchange_->workspace().trailers; }
 const Url& ClientResponse::url() const noexcept { return url_; }
+
+// Before the end they are half read.
+const Fields& ClientResponse::trailers() const noexcept {
+  static const Fields none;
+  return is_complete() ? exchange_->workspace().trailers : none;
+}
 
 bool ClientResponse::has_body() const noexcept {
   const detail::Head& head = exchange_->head();

@@ -1,0 +1,167 @@
+// What the client sends.
+#include <array>
+
+#include <evcoro/http/error.hpp>
+#include <support/http_client.hpp>
+
+using namespace evcoro;
+using namespace evcoro::http;
+using support::LoopFixture;
+using support::Wire;
+
+namespace {
+
+const std::string empty_response = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+// sent() is what is sent for request.
+std::string sent(Loop& loop, ClientRequest request, ClientOptions more = support::direct()) {
+  Wire wire;
+  wire.push({empty_response});
+  auto options = wire.options();
+  options.user_agent = more.user_agent;
+  Client client{loop, options};
+  const auto response = client.send(std::move(request));
+  CHECK(response.error() == std::error_code{});
+  return wire.sent(0);
+}
+
+std::error_code refused(Loop& loop, ClientRequest request) {
+  Wire wire;
+  wire.push({empty_response});
+  Client client{loop, wire.options()};
+  const auto error = client.send(std::move(request)).error();
+  CHECK(error);
+  return error;
+}
+
+constexpr const char* url = "https://example.org:8443/a?b";
+
+}  // namespace
+
+TEST_CASE_METHOD(LoopFixture, "http client requests: heads") {
+  in_thread([&] {
+    CHECK(sent(*loop, {.url = url}) == "GET /a?b HTTP/1.1\r\nHost: example.org:8443\r\n\r\n");
+    CHECK(sent(*loop, {.url = "https://[::1]", .method = Method::head}) ==
+          "HEAD / HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+    CHECK(sent(*loop, {.url = url, .method = Method::delete_}) ==
+          "DELETE /a?b HTTP/1.1\r\nHost: example.org:8443\r\n\r\n");
+    CHECK(sent(*loop, {.url = url, .method = Method::post}) ==
+          "POST /a?b HTTP/1.1\r\nHost: example.org:8443\r\nContent-Length: 0\r\n\r\n");
+    auto options = support::direct();
+    options.user_agent = "evcoro";
+    CHECK(sent(*loop, {.url = url}, options) ==
+          "GET /a?b HTTP/1.1\r\nHost: example.org:8443\r\nUser-Agent: evcoro\r\n\r\n");
+    ClientRequest request{.url = url};
+    request.fields.add("Host", "other.org");
+    request.fields.add("user-agent", "mine");
+    request.fields.add("A", "b");
+    CHECK(sent(*loop, request, options) ==
+          "GET /a?b HTTP/1.1\r\nHost: other.org\r\nuser-agent: mine\r\nA: b\r\n\r\n");
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http client requests: bodies") {
+  const std::string head = "PUT /a?b HTTP/1.1\r\nHost: example.org:8443\r\n";
+  in_thread([&] {
+    CHECK(sent(*loop, {.url = url, .method = Method::put, .body = "hello"}) ==
+          head + "Content-Length: 5\r\n\r\nhello");
+    const std::string large = support::pattern(200'000);
+    CHECK(sent(*loop, {.url = url, .method = Method::put, .body = large}) ==
+          head + "Content-Length: 200000\r\n\r\n" + large);
+    const auto produce = [](BodyWriter& out) {
+      CHECK(!out.write("hello"));
+      CHECK(!out.write(""));
+      return out.write(", world");
+    };
+    CHECK(sent(*loop, {.url = url, .method = Method::put, .produce = produce}) ==
+          head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n");
+    CHECK(sent(*loop,
+               {.url = url, .method = Method::put, .produce = produce, .content_length = 12}) ==
+          head + "Content-Length: 12\r\n\r\nhello, world");
+    const auto produce_much = [&](BodyWriter& out) { return out.write(large); };
+    CHECK(sent(*loop, {.url = url, .method = Method::put, .produce = produce_much}) ==
+          head + "Transfer-Encoding: chunked\r\n\r\n30d40\r\n" + large + "\r\n0\r\n\r\n");
+    CHECK(sent(*loop, {.url = url, .method = Method::put, .produce = [](BodyWriter&) {
+                         return std::error_code{};
+                       }}) == head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http client requests: what can't be sent") {
+  in_thread([&] {
+    for (const char* name :
+         {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "Keep-Alive", "Expect"}) {
+      INFO(name);
+      ClientRequest request{.url = url};
+      request.fields.add(name, "1");
+      CHECK(refused(*loop, request) == http::Errc::reserved_field);
+    }
+    ClientRequest request{.url = url};
+    CHECK(request.fields.add("A", "b\r\nEvil: c") == http::Errc::invalid_field_value);
+    request.fields.add("Host", "a b");
+    CHECK(refused(*loop, request) == http::Errc::invalid_field_value);
+    request.fields.set("Host", "a");
+    request.fields.add("Host", "b");
+    CHECK(refused(*loop, request) == http::Errc::invalid_field_value);
+    CHECK(refused(*loop, {.url = url, .upgrade = "a\r\nEvil: b"}) ==
+          http::Errc::invalid_field_value);
+    CHECK(refused(*loop, {.url = "https://a/ b"}) == http::Errc::invalid_url);
+    CHECK(refused(*loop, {.url = "https://a:b@c/"}) == http::Errc::userinfo_in_url);
+    Client client{*loop, support::direct()};
+    CHECK(client.get("https://example.org/").error() == http::Errc::no_secure_layer);
+    CHECK(make_error_code(http::Errc::no_secure_layer) == std::errc::protocol_not_supported);
+    CHECK(client.post("http://a/", "x", "text\r\nplain").error() ==
+          http::Errc::invalid_field_value);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture,
+                 "http client requests: a producer keeps to the length and may give up") {
+  const std::error_code own = std::make_error_code(std::errc::no_space_on_device);
+  const std::pair<BodyProducer, std::error_code> cases[] = {
+      {[](BodyWriter& out) { return out.write("much too long"); }, http::Errc::wrong_length},
+      {[](BodyWriter& out) { return out.write("shrt"); }, http::Errc::wrong_length},
+      {[&](BodyWriter&) { return own; }, own},
+      {[&](BodyWriter& out) { return out.write("1"), own; }, own},
+  };
+  in_thread([&] {
+    for (const auto& [produce, error] : cases) {
+      CHECK(refused(*loop,
+                    {.url = url, .method = Method::put, .produce = produce, .content_length = 5}) ==
+            error);
+    }
+    Wire wire;
+    wire.push({empty_response});
+    Client client{*loop, wire.options()};
+    CHECK_THROWS_AS(client.send({.url = url,
+                                 .method = Method::put,
+                                 .produce = [](BodyWriter&) -> std::error_code {
+                                   throw std::runtime_error{"oops"};
+                                 }}),
+                    std::runtime_error);
+    CHECK(client.open() == 0);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http client requests: a response says why sending failed") {
+  in_thread([&] {
+    Wire wire;
+    wire.push({"HTTP/1.1 413 Too large\r\nContent-Length: 3\r\n\r\nno!"}).room = 0;
+    Client client{*loop, wire.options()};
+    // PieceStream says timed_out, which is the caller's business.
+    CHECK(client.put(url, "hello", "").error() == std::errc::timed_out);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "http clients: options that can't be and no thread") {
+  CHECK_THROWS_AS(Client{}, std::logic_error);
+  CHECK_THROWS_AS((Client{*loop, {.max_connections = 0}}), std::invalid_argument);
+  CHECK_THROWS_AS((Client{*loop, {.max_connections_per_host = 0}}), std::invalid_argument);
+  CHECK_THROWS_AS((Client{*loop, {.user_agent = "a\r\nb"}}), std::invalid_argument);
+  Client outside{*loop, support::direct()};
+  CHECK(outside.get("http://a/").error() == evcoro::Errc::not_in_a_thread);
+  in_thread([&] {
+    Client client{support::direct()};
+    CHECK(client.open() == 0);
+  });
+}
