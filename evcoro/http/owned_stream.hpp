@@ -58,6 +58,13 @@ class OwnedStream {
   // for nothing.
   bool is_quiet() { return holder_ && holder_->is_quiet(); }
 
+  // recv_if_there() is recv() if something has arrived, as far as that is known without waiting;
+  // else it fails with timed_out. Of a Socket it always is known; of streams that are no
+  // WaitingStream it never is.
+  IoResult recv_if_there(std::span<std::byte> buffer) {
+    return holder_ ? holder_->recv_if_there(buffer) : IoResult{0, empty()};
+  }
+
   void close() noexcept { holder_.reset(); }
   explicit operator bool() const noexcept { return holder_ != nullptr; }
 
@@ -66,6 +73,7 @@ class OwnedStream {
     virtual ~Base() = default;
     virtual AnyStream stream() noexcept = 0;
     virtual bool is_quiet() = 0;
+    virtual IoResult recv_if_there(std::span<std::byte> buffer) = 0;
   };
 
   template <class S>
@@ -74,6 +82,13 @@ class OwnedStream {
     ~Holder() override { held.close(); }
     AnyStream stream() noexcept override { return AnyStream{held}; }
     bool is_quiet() override { return is_quiet_stream(held); }
+    IoResult recv_if_there(std::span<std::byte> buffer) override {
+      constexpr bool is_socket = std::same_as<S, Socket>;
+      if (is_socket ? is_quiet() : !stream().can_wait() || stream().wait_readable(no_wait)) {
+        return {0, std::make_error_code(std::errc::timed_out)};
+      }
+      return stream().recv(buffer, is_socket ? Timeout{} : no_wait);
+    }
     S held;
   };
 

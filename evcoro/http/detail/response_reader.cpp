@@ -33,7 +33,10 @@ void ResponseReader::start(OwnedStream& stream, Workspace& workspace, Method ans
 // --- heads ---
 
 std::error_code ResponseReader::receive_more(Timeout timeout) {
-  const IoResult in = stream_->recv(input_.room(), timeout);
+  return add(stream_->recv(input_.room(), timeout));
+}
+
+std::error_code ResponseReader::add(IoResult in) noexcept {
   input_.added(in.count);
   if (in.count > 0) has_received_ = true;
   if (!in.error && in.count == 0) return evcoro::Errc::unexpected_end;
@@ -77,8 +80,7 @@ std::error_code ResponseReader::receive_head(Timeout timeout) {
 // An end of the stream, and an error, are found again when there is nothing else.
 bool ResponseReader::look_for_head() {
   if (has_final_head_) return true;
-  if (!stream_->can_wait() || stream_->wait_readable(no_wait)) return false;
-  if (receive_more(no_wait)) return false;
+  if (add(stream_->recv_if_there(input_.room()))) return false;
   bool is_whole = true;
   while (is_whole && !has_final_head_) {
     if (parse_head(is_whole)) return false;

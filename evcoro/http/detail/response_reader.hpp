@@ -59,6 +59,7 @@ class ResponseReader {
   std::error_code parse_head(bool& is_whole);
   std::error_code accept_head(std::size_t size);
   std::error_code receive_more(Timeout timeout);
+  std::error_code add(IoResult in) noexcept;
   void start_body();
   std::error_code next_frame(bool& needs_more) noexcept;
   std::error_code find_data(evcoro::detail::Patience& patience);
