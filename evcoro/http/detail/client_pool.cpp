@@ -31,8 +31,8 @@ struct ClientPool::Turn : stacks::ListLink {
 
 std::error_code ClientPool::check_caller() const noexcept {
   Loop* const loop = Loop::current();
-  if (!is_alive() || is_closed_) return std::make_error_code(std::errc::operation_canceled);
   if (loop == nullptr) return evcoro::Errc::not_in_a_thread;
+  if (is_closed_) return std::make_error_code(std::errc::operation_canceled);
   return loop == &loop_ ? std::error_code{} : evcoro::Errc::wrong_loop;
 }
 

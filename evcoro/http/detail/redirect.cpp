@@ -57,7 +57,7 @@ std::error_code Redirection::follow(Status status, const Fields& response, bool 
   if (!next->has_origin_of(url)) erase_private_fields(fields);
   url = std::move(*next);
   if (!becomes_get(status, method)) return {};
-  if (has_body) erase_body_fields(fields);
+  if (has_body || method != Method::get) erase_body_fields(fields);
   method = Method::get;
   has_body = false;
   return {};

@@ -1,0 +1,140 @@
+// https: the client and the server of evcoro/http on evcoro/tls, which know nothing of each other.
+#include <array>
+
+#include <evcoro/http/client.hpp>
+#include <evcoro/http/error.hpp>
+#include <evcoro/http/server.hpp>
+#include <evcoro/net/happy_eyeballs.hpp>
+#include <support/loop_fixture.hpp>
+#include <support/tls.hpp>
+
+using namespace evcoro;
+using namespace evcoro::http;
+using support::long_time;
+using support::LoopFixture;
+
+namespace {
+
+static_assert(ClosableStream<TlsSocket> && WaitingStream<TlsSocket>);
+static_assert(ClosableStream<Socket> && ClosableStream<OwnedStream>);
+
+// Https is a server of a.test and a client that believes in it.
+class Https {
+ public:
+  Https(Loop& loop, Handler handler, std::chrono::milliseconds keep_alive = long_time)
+      : server_context_(TlsServerOptions{.certificates = {authority_.sign({"a.test"})}}),
+        client_context_(TlsClientOptions{.authorities = authority_.pem()}),
+        server_(loop, support::own_address(), std::move(handler), server_options(keep_alive)),
+        client(loop, client_options()) {}
+
+  std::string url(const std::string& host, const std::string& target) const {
+    return "https://" + host + ":" + std::to_string(server_.local_address().port()) + target;
+  }
+  auto accepted() const { return server_.counters().accepted; }
+
+ private:
+  ServerOptions server_options(std::chrono::milliseconds keep_alive) {
+    ServerOptions options;
+    options.limits.keep_alive = keep_alive;
+    options.secure = [this](Socket& socket, const std::function<void(AnyStream)>& go_on) {
+      TlsSocket tls{std::move(socket), server_context_};
+      if (!tls.handshake(long_time)) go_on(tls);
+    };
+    return options;
+  }
+
+  ClientOptions client_options() {
+    ClientOptions options;
+    options.proxy = ProxySettings{};
+    options.connect = [this](const std::string&, std::uint16_t, Timeout timeout) {
+      return connect(server_.local_address(), timeout);
+    };
+    options.secure = [this](Socket socket, const Url& url, Timeout timeout) -> Result<OwnedStream> {
+      TlsSocket secured{std::move(socket), client_context_, url.host};
+      if (const auto error = secured.handshake(timeout)) return error;
+      return OwnedStream{std::move(secured)};
+    };
+    return options;
+  }
+
+  support::Authority authority_;
+  TlsContext server_context_;
+  TlsContext client_context_;
+  Server server_;
+
+ public:
+  Client client;
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(LoopFixture, "https: connections are used again") {
+  in_thread([&] {
+    Https https{*loop, [](Request& request, Response& response) { response.send(request.path()); }};
+    for (int i = 0; i < 5; ++i) {
+      const std::string path = "/" + std::to_string(i);
+      auto response = https.client.get(https.url("a.test", path), long_time);
+      REQUIRE(response);
+      CHECK(response->read_body(long_time).value() == path);
+    }
+    CHECK(https.accepted() == 1);
+    CHECK(https.client.idle() == 1);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "https: large bodies both ways") {
+  in_thread([&] {
+    Https https{*loop, [](Request& request, Response& response) {
+                  const auto body = request.read_body();
+                  if (body) response.send(*body);
+                }};
+    const std::string text = support::pattern(900'000);
+    const auto produce = [&](BodyWriter& out) { return out.write(text); };
+    auto response = https.client.send(
+        {.url = https.url("a.test", "/"), .method = Method::put, .produce = produce}, long_time);
+    REQUIRE(response);
+    CHECK(response->read_body(long_time).value() == text);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "https: a server that is someone else") {
+  in_thread([&] {
+    Https https{*loop, [](Request&, Response& response) { response.send("secret"); }};
+    const auto error = https.client.get(https.url("b.test", "/"), long_time).error();
+    CHECK(is_certificate_error(error));
+    CHECK(https.client.open() == 0);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "https: a body without end breaks off") {
+  loop->set_exception_handler([](const ThreadInfo&, std::exception_ptr) {});
+  in_thread([&] {
+    Https https{*loop, [](Request&, Response& response) {
+                  response.write("hello");
+                  throw std::runtime_error{"oops"};
+                }};
+    auto response = https.client.get(https.url("a.test", "/"), long_time).value();
+    CHECK(response.read_body(long_time).error() == evcoro::Errc::unexpected_end);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "https: a connection that the server has closed is not used") {
+  in_thread([&] {
+    int served = 0;
+    Https https{*loop,
+                [&](Request&, Response& response) {
+                  ++served;
+                  response.send("x");
+                },
+                std::chrono::milliseconds{10}};
+    for (int i = 1; i <= 3; ++i) {
+      // A POST would fail if it were sent on the old one.
+      auto response = https.client.post(https.url("a.test", "/"), "y", "", long_time);
+      REQUIRE(response);
+      CHECK(response->read_body().value() == "x");
+      CHECK(served == i);
+      CHECK(support::eventually([&] { return loop->thread_count() == 1; }));
+    }
+    CHECK(https.accepted() == 3);
+  });
+}
