@@ -35,7 +35,7 @@ bool is_idempotent(Method method) noexcept {
 
 // Those that may use the same connections have the same key.
 std::string make_key(const Url& url, const std::optional<Url>& proxy) {
-  const std::string origin = std::string{url.scheme()} + "://" + url.authority_with_port();
+  std::string origin = std::string{url.scheme()} + "://" + url.authority_with_port();
   if (!proxy) return origin;
   const std::string by = " by " + proxy->authority_with_port();
   return url.is_secure ? origin + by : "http" + by;
@@ -175,7 +175,7 @@ Client::Client(Loop& loop, Options options)
     : state_(std::make_shared<detail::ClientState>(loop, std::move(options))) {}
 Client::~Client() { state_->pool().close(); }
 
-Result<ClientResponse> Client::send(ClientRequest request, Timeout timeout) {
+Result<ClientResponse> Client::send(const ClientRequest& request, Timeout timeout) {
   const auto state = state_;  // the client may go meanwhile
   return state->send(request, timeout.deadline());
 }
@@ -194,13 +194,13 @@ Result<ClientResponse> Client::post(std::string url, std::string body, std::stri
                                     Timeout timeout) {
   std::error_code error;
   auto request = detail::make_request(Method::post, std::move(url), std::move(body), type, &error);
-  return error ? Result<ClientResponse>{error} : send(std::move(request), timeout);
+  return error ? Result<ClientResponse>{error} : send(request, timeout);
 }
 Result<ClientResponse> Client::put(std::string url, std::string body, std::string_view type,
                                    Timeout timeout) {
   std::error_code error;
   auto request = detail::make_request(Method::put, std::move(url), std::move(body), type, &error);
-  return error ? Result<ClientResponse>{error} : send(std::move(request), timeout);
+  return error ? Result<ClientResponse>{error} : send(request, timeout);
 }
 
 std::size_t Client::idle() const noexcept { return state_->pool().idle(); }

@@ -102,7 +102,7 @@ class EVCORO_API Client {
   // invalid_field_value, body_not_allowed, wrong_length; what connect and secure say; malformed
   // for a response that breaks the rules, or a limit; evcoro::Errc::unexpected_end for none; those
   // of all blocking calls. Throws std::bad_alloc, and what the options' functions throw.
-  Result<ClientResponse> send(ClientRequest request, Timeout timeout = {});
+  Result<ClientResponse> send(const ClientRequest& request, Timeout timeout = {});
 
   Result<ClientResponse> get(std::string url, Timeout timeout = {});
   Result<ClientResponse> head(std::string url, Timeout timeout = {});

@@ -2,7 +2,7 @@
 //
 //   ClientRequest request{.url = "http://example.org/", .method = Method::post, .body = "hello"};
 //   request.fields.set("Content-Type", "text/plain");
-//   Result<ClientResponse> response = client.send(std::move(request), 5s);
+//   Result<ClientResponse> response = client.send(request, 5s);
 //
 //   ClientRequest upload{.url = url, .method = Method::put, .produce = [&](BodyWriter& out) {
 //     while (const auto part = next_part()) {

@@ -37,7 +37,8 @@ class OwnedStream {
 
   // Throws std::bad_alloc.
   template <class S>
-  requires(ClosableStream<S> && !std::same_as<S, OwnedStream>) explicit OwnedStream(S&& stream)
+  requires(!std::same_as<S, OwnedStream> && ClosableStream<S>)  //
+      explicit OwnedStream(S stream)
       : holder_(std::make_unique<Holder<S>>(std::move(stream))) {}
 
   IoResult recv(std::span<std::byte> buffer, Timeout timeout = {}) {

@@ -10,8 +10,8 @@
 namespace evcoro::http {
 namespace {
 
-std::string variable(std::initializer_list<const char*> names) {
-  for (const char* const name : names) {
+std::string variable(std::initializer_list<const char*> spellings) {
+  for (const char* const name : spellings) {
     const char* const value = std::getenv(name);
     if (value != nullptr && *value != '\0') return value;
   }

@@ -13,10 +13,10 @@ using evcoro::detail::Patience;
 
 constexpr int most_interims = 32;  // heads before the final one
 
-// Who reads in such pieces, or larger ones, gets them from the stream without a copy.
-constexpr std::size_t large = 2 * 1024;
+// Who reads in larger pieces gets them from the stream without a copy.
+constexpr std::size_t most_copied = 2 * 1024;
 
-std::string_view text_of(std::span<const std::byte> bytes) noexcept {
+std::string_view as_text(std::span<const std::byte> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -120,7 +120,7 @@ std::error_code ResponseReader::find_data(Patience& patience) {
 
 // Counts data, which is not beyond what is left.
 void ResponseReader::pass(std::span<const std::byte> data) noexcept {
-  if (head_.framing == Framing::chunked) return parser_.pass_data(text_of(data));
+  if (head_.framing == Framing::chunked) return parser_.pass_data(as_text(data));
   if (head_.framing != Framing::length) return;
   left_ -= data.size();
   is_over_ = left_ == 0;
@@ -156,7 +156,7 @@ IoResult ResponseReader::recv(std::span<std::byte> buffer, Timeout timeout) {
   if (const auto error = find_data(patience)) return {0, error};
   if (is_over_) return {};
   if (!input_.empty()) return {take(buffer)};
-  const bool goes_direct = buffer.size() >= large || head_.framing == Framing::until_close;
+  const bool goes_direct = buffer.size() > most_copied || head_.framing == Framing::until_close;
   if (goes_direct) return receive_into(buffer, patience.rest());
   if (const auto error = receive_more(patience.rest())) return {0, error};
   return {take(buffer)};
