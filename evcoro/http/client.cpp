@@ -24,7 +24,7 @@ bool is_idempotent(Method method) noexcept {
     case Method::get:
     case Method::head:
     case Method::put:
-    case Method::delete_:
+    case Method::del:
     case Method::options:
     case Method::trace:
       return true;
@@ -187,7 +187,7 @@ Result<ClientResponse> Client::head(std::string url, Timeout timeout) {
   return send(detail::make_request(Method::head, std::move(url)), timeout);
 }
 Result<ClientResponse> Client::del(std::string url, Timeout timeout) {
-  return send(detail::make_request(Method::delete_, std::move(url)), timeout);
+  return send(detail::make_request(Method::del, std::move(url)), timeout);
 }
 
 Result<ClientResponse> Client::post(std::string url, std::string body, std::string_view type,

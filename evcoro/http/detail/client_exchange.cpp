@@ -84,7 +84,7 @@ std::error_code ClientExchange::await_continue() {
     const auto error = reader_.receive_head(std::min(enough, deadline_));
     if (error == std::errc::timed_out && enough <= deadline_) return {};
     if (error) return error;
-    if (reader_.head().status == Status::continue_) return {};
+    if (reader_.head().status == Status{100}) return {};
   }
   return {};
 }

@@ -292,7 +292,7 @@ class LosingServer {
 TEST_CASE_METHOD(LoopFixture, "http client retries: what is idempotent once on a new connection") {
   using enum Method;
   in_thread([&] {
-    for (const Method method : {http::Method::get, head, put, delete_, options, trace}) {
+    for (const Method method : {http::Method::get, head, put, del, options, trace}) {
       INFO(to_string(method));
       LosingServer server{*loop, 2};
       Client client{direct()};

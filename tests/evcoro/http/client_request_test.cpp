@@ -43,7 +43,7 @@ TEST_CASE_METHOD(LoopFixture, "http client requests: heads") {
     CHECK(sent(*loop, {.url = url}) == "GET /a?b HTTP/1.1\r\nHost: example.org:8443\r\n\r\n");
     CHECK(sent(*loop, {.url = "https://[::1]", .method = Method::head}) ==
           "HEAD / HTTP/1.1\r\nHost: [::1]\r\n\r\n");
-    CHECK(sent(*loop, {.url = url, .method = Method::delete_}) ==
+    CHECK(sent(*loop, {.url = url, .method = Method::del}) ==
           "DELETE /a?b HTTP/1.1\r\nHost: example.org:8443\r\n\r\n");
     CHECK(sent(*loop, {.url = url, .method = Method::post}) ==
           "POST /a?b HTTP/1.1\r\nHost: example.org:8443\r\nContent-Length: 0\r\n\r\n");
