@@ -1,10 +1,10 @@
 #include <evcoro/http/access_log.hpp>
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -135,12 +135,11 @@ class AccessLogState {
       const bool is_last = is_stopped_;
       const std::uint64_t answering = asked_;
       has_lines_ = false;
-      for (std::size_t i = 0; i < shards_.size(); ++i) {
-        const std::shared_ptr<Shard> shard = shards_[i];
-        lock.unlock();
-        write_out(*shard);
-        lock.lock();
-      }
+      auto shards = shards_;
+      lock.unlock();
+      for (const auto& shard : shards) write_out(*shard);
+      shards.clear();
+      lock.lock();
       drop_dead_shards();
       answered_ = answering;
       written_.notify_all();

@@ -95,7 +95,8 @@ void add_loop(MetricsText& text, const std::string& name, Loop& loop) {
 }  // namespace
 }  // namespace detail
 
-Metrics::Metrics(Options options) : state_(std::make_shared<detail::MetricsState>(options)) {}
+Metrics::Metrics(const Options& options)
+    : state_(std::make_shared<detail::MetricsState>(options)) {}
 
 ExchangeObserver Metrics::observer() const {
   return [state = state_](const Exchange& exchange) { state->record(exchange); };

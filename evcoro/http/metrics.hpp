@@ -85,7 +85,7 @@ class EVCORO_API Metrics {
   using Options = MetricsOptions;
 
   // Throws std::invalid_argument if the buckets don't grow.
-  explicit Metrics(Options options = {});
+  explicit Metrics(const Options& options = {});
 
   // observer() is for ServeOptions::observers.
   ExchangeObserver observer() const;

@@ -7,7 +7,7 @@
 namespace evcoro::http::detail {
 namespace {
 
-bool is_name(std::string_view segment, bool dot_files) noexcept {
+bool is_segment(std::string_view segment, bool dot_files) noexcept {
   constexpr std::string_view forbidden{"/\\\0", 3};
   if (segment.empty() || segment == "." || segment == "..") return false;
   if (segment.front() == '.' && !dot_files) return false;
@@ -23,7 +23,7 @@ std::optional<std::string> to_file_path(std::string_view path, bool dot_files) {
   while (!path.empty()) {
     const std::size_t slash = path.find('/');
     const Result<std::string> segment = percent_decode(path.substr(0, slash));
-    if (!segment || !is_name(*segment, dot_files)) return std::nullopt;
+    if (!segment || !is_segment(*segment, dot_files)) return std::nullopt;
     made.append(*segment);
     if (slash == std::string_view::npos) break;
     made += '/';

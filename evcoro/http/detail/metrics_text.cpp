@@ -9,7 +9,7 @@
 namespace evcoro::http::detail {
 namespace {
 
-void append_escaped(std::string& out, std::string_view text, bool escapes_quotes) {
+void append_quoted(std::string& out, std::string_view text, bool escapes_quotes) {
   for (const char c : text) {
     if (c == '\n') {
       out += "\\n";
@@ -26,7 +26,7 @@ void append_labels(std::string& out, const Labels& labels) {
   for (const auto& [name, value] : labels) {
     out += separator;
     out.append(name).append("=\"");
-    append_escaped(out, value, true);
+    append_quoted(out, value, true);
     out += '"';
     separator = ',';
   }
@@ -54,7 +54,7 @@ void MetricsText::add(const Family& family, const Labels& labels, double value,
   Samples& samples = families_[std::string{family.name}];
   if (samples.head.empty()) {
     samples.head.append("# HELP ").append(family.name).append(" ");
-    append_escaped(samples.head, family.help, false);
+    append_quoted(samples.head, family.help, false);
     samples.head.append("\n# TYPE ").append(family.name).append(" ").append(family.type);
     samples.head += '\n';
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <ctime>
+#include <span>
 
 #include <evcoro/http/detail/text.hpp>
 
@@ -149,21 +150,9 @@ std::optional<Timestamp> parse_rfc850(std::string_view text, Timestamp now) noex
   return to_timestamp(parts);
 }
 
-void append_padded(std::string& out, unsigned number, int digits) {
-  const std::size_t begin = out.size();
-  out.append(static_cast<std::size_t>(digits), '0');
-  for (std::size_t i = out.size(); i > begin; number /= 10) {
-    out[--i] = static_cast<char>('0' + number % 10);
-  }
-}
-
-void append_clock(std::string& out, std::chrono::seconds since_midnight) {
-  const std::chrono::hh_mm_ss clock{since_midnight};
-  append_padded(out, static_cast<unsigned>(clock.hours().count()), 2);
-  out += ':';
-  append_padded(out, static_cast<unsigned>(clock.minutes().count()), 2);
-  out += ':';
-  append_padded(out, static_cast<unsigned>(clock.seconds().count()), 2);
+void put(std::span<char> text, std::size_t at, unsigned number) noexcept {
+  text[at] = static_cast<char>('0' + number / 10 % 10);
+  text[at + 1] = static_cast<char>('0' + number % 10);
 }
 
 }  // namespace
@@ -181,18 +170,27 @@ std::optional<Timestamp> parse_timestamp(std::string_view text) noexcept {
   return parse_timestamp(text, current_second());
 }
 
-std::string format_timestamp(Timestamp time) {
+void write_timestamp(Timestamp time, std::span<char, timestamp_size> text) noexcept {
+  constexpr std::string_view form = "Sun, 00 Jan 0000 00:00:00 GMT";
   const auto midnight = std::chrono::floor<std::chrono::days>(time);
   const year_month_day date{midnight};
-  std::string out;
-  out.reserve(29);
-  out.append(days[std::chrono::weekday{midnight}.c_encoding()].substr(0, 3)).append(", ");
-  append_padded(out, static_cast<unsigned>(date.day()), 2);
-  out.append(" ").append(months[static_cast<unsigned>(date.month()) - 1]).append(" ");
-  append_padded(out, static_cast<unsigned>(static_cast<int>(date.year())), 4);
-  out += ' ';
-  append_clock(out, time - midnight);
-  return out.append(" GMT");
+  const std::chrono::hh_mm_ss clock{time - midnight};
+  const auto year = static_cast<unsigned>(static_cast<int>(date.year()));
+  form.copy(text.data(), form.size());
+  days[std::chrono::weekday{midnight}.c_encoding()].copy(text.data(), 3);
+  months[static_cast<unsigned>(date.month()) - 1].copy(text.data() + 8, 3);
+  put(text, 5, static_cast<unsigned>(date.day()));
+  put(text, 12, year / 100);
+  put(text, 14, year % 100);
+  put(text, 17, static_cast<unsigned>(clock.hours().count()));
+  put(text, 20, static_cast<unsigned>(clock.minutes().count()));
+  put(text, 23, static_cast<unsigned>(clock.seconds().count()));
+}
+
+std::string format_timestamp(Timestamp time) {
+  std::array<char, timestamp_size> text;
+  write_timestamp(time, text);
+  return {text.data(), text.size()};
 }
 
 }  // namespace evcoro::http::detail

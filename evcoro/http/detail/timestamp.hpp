@@ -7,7 +7,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,8 +28,11 @@ using Timestamp = std::chrono::sys_seconds;
 EVCORO_API std::optional<Timestamp> parse_timestamp(std::string_view text, Timestamp now) noexcept;
 EVCORO_API std::optional<Timestamp> parse_timestamp(std::string_view text) noexcept;
 
-// format_timestamp() writes the first form. The year has four digits.
+// format_timestamp() writes the first form, and write_timestamp() does so in place. The year has
+// four digits.
+inline constexpr std::size_t timestamp_size = 29;
 EVCORO_API std::string format_timestamp(Timestamp time);
+void write_timestamp(Timestamp time, std::span<char, timestamp_size> text) noexcept;
 
 // current_second() is now, by the system's clock.
 EVCORO_API Timestamp current_second() noexcept;

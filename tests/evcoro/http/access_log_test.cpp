@@ -62,7 +62,7 @@ std::string logged(std::string text, const Handler& handler = support::echo_body
 
 }  // namespace
 
-TEST_CASE("http access log: lines in both formats") {
+TEST_CASE("access log: lines in both formats") {
   const std::string request = get("/a?b=c", "Referer: http://x/\r\nUser-Agent: test/1\r\n");
   CHECK(logged(request) == "- - - [] \"GET /a?b=c HTTP/1.1\" 200 2 \"http://x/\" \"test/1\"\n");
   CHECK(logged(request, support::echo_body, {.format = LogFormat::common}) ==
@@ -74,7 +74,7 @@ TEST_CASE("http access log: lines in both formats") {
         "- - - [] \"GET /22 HTTP/1.1\" 200 3 \"-\" \"-\"\n");
 }
 
-TEST_CASE("http access log: the client's address and the time") {
+TEST_CASE("access log: the client's address and the time") {
   std::string out;
   const auto peer = [&](std::string_view text) {
     out.clear();
@@ -95,7 +95,7 @@ TEST_CASE("http access log: the client's address and the time") {
   CHECK(peer("unix:/a b\n").starts_with("unix: - - ["));
 }
 
-TEST_CASE("http access log: nobody breaks out of his place") {
+TEST_CASE("access log: nobody breaks out of his place") {
   std::string out;
   evcoro::http::detail::append_escaped(out, "a\"b\\c\r\n\t\x01\x1b[31m\x7f\xC3\xA9 z");
   CHECK(out == "a\\x22b\\x5Cc\\x0D\\x0A\\x09\\x01\\x1B[31m\\x7F\\xC3\\xA9 z");
@@ -106,7 +106,7 @@ TEST_CASE("http access log: nobody breaks out of his place") {
         "\"x\\x22 200 1\\x09\\x5C\\xFF\"\n");
 }
 
-TEST_CASE("http access log: what has become of the response") {
+TEST_CASE("access log: what has become of the response") {
   const auto status = [](const std::string& line) {
     const std::size_t quote = line.find("\" ");
     return line.substr(quote + 2, line.find(" \"", quote + 2) - quote - 2);
@@ -128,7 +128,7 @@ TEST_CASE("http access log: what has become of the response") {
   CHECK(logged("GET / HT").empty());
 }
 
-TEST_CASE("http access log: a handler that throws") {
+TEST_CASE("access log: a handler that throws") {
   Lines lines;
   {
     AccessLog log{lines.sink()};
@@ -141,7 +141,7 @@ TEST_CASE("http access log: a handler that throws") {
   CHECK(lines.all.find("\" 500 22 ") != std::string::npos);
 }
 
-TEST_CASE("http access log: bytes that were really sent") {
+TEST_CASE("access log: bytes that were really sent") {
   Lines lines;
   {
     AccessLog log{lines.sink()};
@@ -156,7 +156,7 @@ TEST_CASE("http access log: bytes that were really sent") {
   CHECK(lines.all.find("\" 200 - ") != std::string::npos);
 }
 
-TEST_CASE("http access log: a file that is renamed and made anew") {
+TEST_CASE("access log: a file that is renamed and made anew") {
   const support::TemporaryFolder folder;
   LogFile file{(folder / "log").string()};
   AccessLog log{file};
@@ -185,7 +185,7 @@ TEST_CASE("http access log: a file that is renamed and made anew") {
   CHECK(log.dropped() == 0);
 }
 
-TEST_CASE("http access log: a sink that blocks loses lines and no time") {
+TEST_CASE("access log: a sink that blocks loses lines and no time") {
   std::mutex mutex;
   std::condition_variable changed;
   bool is_entered = false;
@@ -226,7 +226,7 @@ TEST_CASE("http access log: a sink that blocks loses lines and no time") {
   CHECK(written == 101);
 }
 
-TEST_CASE("http access log: a sink that throws is counted and an observer may outlive the log") {
+TEST_CASE("access log: a sink that throws is counted and an observer may outlive the log") {
   ServeOptions options;
   {
     AccessLog log{[](std::string_view) { throw std::runtime_error{"disk full"}; }};
@@ -241,7 +241,7 @@ TEST_CASE("http access log: a sink that throws is counted and an observer may ou
   CHECK(support::parse_replies(stream.sent).size() == 1);
 }
 
-TEST_CASE("http access log: of a group of loops all lines are whole") {
+TEST_CASE("access log: of a group of loops all lines are whole") {
   Lines lines;
   {
     AccessLog log{lines.sink(), {.interval = 1ms}};

@@ -78,7 +78,7 @@ Handler plain(std::string body = text()) { return of_type("text/plain", std::mov
 
 }  // namespace
 
-TEST_CASE("http compression: a whole body and its fields") {
+TEST_CASE("compression: a whole body and its fields") {
   const std::string body = text().substr(0, 20'000);
   const Reply reply = reply_to(request_with(gzip), [&](Request&, Response& response) {
     response.fields().set("Content-Type", "text/html; charset=utf-8");
@@ -96,13 +96,13 @@ TEST_CASE("http compression: a whole body and its fields") {
   CHECK(inflated(reply.body) == body);
 }
 
-TEST_CASE("http compression: deflate is that of zlib") {
+TEST_CASE("compression: deflate is that of zlib") {
   const Reply reply = reply_to(request_with("Accept-Encoding: gzip;q=0.1, deflate\r\n"), plain());
   CHECK(reply.field("Content-Encoding") == "deflate");
   CHECK(inflated(reply.body) == text());
 }
 
-TEST_CASE("http compression: bodies of all sizes whole and in parts") {
+TEST_CASE("compression: bodies of all sizes whole and in parts") {
   for (const std::size_t size : {1, 1000, 16'384, 65'536, 65'537, 300'000}) {
     const std::string body = support::pattern(size / 2) + std::string(size - size / 2, 'x');
     CAPTURE(size);
@@ -125,7 +125,7 @@ TEST_CASE("http compression: bodies of all sizes whole and in parts") {
   }
 }
 
-TEST_CASE("http compression: what is not compressed") {
+TEST_CASE("compression: what is not compressed") {
   const auto encoding = [](std::string_view fields, const Handler& handler,
                            CompressionOptions options = {}) {
     const Reply reply = reply_to(request_with(fields), handler, std::move(options));
@@ -156,7 +156,7 @@ TEST_CASE("http compression: what is not compressed") {
   CHECK(encoding(gzip, with_field("Cache-Control", "public")) == "gzip");
 }
 
-TEST_CASE("http compression: Vary for all who might have got another") {
+TEST_CASE("compression: Vary for all who might have got another") {
   const auto vary = [](std::string_view fields, std::string_view own) {
     return reply_to(request_with(fields),
                     [&](Request&, Response& response) {
@@ -175,7 +175,7 @@ TEST_CASE("http compression: Vary for all who might have got another") {
   CHECK(reply_to(request_with(""), of_type("image/png", text())).field("Vary").empty());
 }
 
-TEST_CASE("http compression: HEAD tells what GET would") {
+TEST_CASE("compression: HEAD tells what GET would") {
   const std::string body = text().substr(0, 10'000);
   const Reply get = reply_to(request_with(gzip), plain(body));
   const Reply head = reply_to(request_with(gzip, "HEAD"), plain(body));
@@ -190,7 +190,7 @@ TEST_CASE("http compression: HEAD tells what GET would") {
   CHECK(parts.field("Content-Length").empty());
 }
 
-TEST_CASE("http compression: HTTP/1.0 gets it without chunks") {
+TEST_CASE("compression: HTTP/1.0 gets it without chunks") {
   const Reply reply = reply_to(request_with(gzip, "GET", 0), [](Request&, Response& response) {
     response.fields().set("Content-Type", "text/plain");
     response.write(text());
@@ -201,7 +201,7 @@ TEST_CASE("http compression: HTTP/1.0 gets it without chunks") {
   CHECK(inflated(reply.body) == text() + text());
 }
 
-TEST_CASE("http compression: each part that is written is there to be read") {
+TEST_CASE("compression: each part that is written is there to be read") {
   support::PieceStream stream{{request_with(gzip)}};
   std::string seen;
   serve(stream, Compression{}.wrap([&](Request&, Response& response) {
@@ -223,7 +223,7 @@ TEST_CASE("http compression: each part that is written is there to be read") {
   CHECK(inflated(support::parse_reply(rest).body) == seen);
 }
 
-TEST_CASE("http compression: files and not their ranges") {
+TEST_CASE("compression: files and not their ranges") {
   const support::TemporaryFolder folder;
   folder.write("a.txt", text());
   folder.write("small.txt", text().substr(0, 3000));
@@ -251,7 +251,7 @@ TEST_CASE("http compression: files and not their ranges") {
   CHECK(get("/a.txt", "Range: bytes=0-1\r\nIf-Range: " + etag + "\r\n").status == 200);
 }
 
-TEST_CASE("http compression: a file that is too short cuts the connection") {
+TEST_CASE("compression: a file that is too short cuts the connection") {
   const support::TemporaryFolder folder;
   folder.write("a.txt", text());
   const int file = ::open((folder / "a.txt").c_str(), O_RDONLY | O_CLOEXEC);
@@ -266,7 +266,7 @@ TEST_CASE("http compression: a file that is too short cuts the connection") {
   CHECK(!sent.ends_with("0\r\n\r\n"));
 }
 
-TEST_CASE("http compression: lengths and statuses are checked as without") {
+TEST_CASE("compression: lengths and statuses are checked as without") {
   const auto error_of = [](const Handler& handler) {
     support::send_pieces({request_with(gzip)}, Compression{}.wrap(handler));
   };
@@ -286,7 +286,7 @@ TEST_CASE("http compression: lengths and statuses are checked as without") {
   });
 }
 
-TEST_CASE("http compression: a handler that throws or sends nothing") {
+TEST_CASE("compression: a handler that throws or sends nothing") {
   const Handler thrower = Compression{}.wrap([](Request&, Response& response) {
     response.fields().set("Content-Type", "text/plain");
     response.write(text());
@@ -301,7 +301,7 @@ TEST_CASE("http compression: a handler that throws or sends nothing") {
         400);
 }
 
-TEST_CASE("http compression: as a middleware with several requests") {
+TEST_CASE("compression: as a middleware with several requests") {
   Router router;
   router.use(Compression{});
   router.get("/", plain());
@@ -313,7 +313,7 @@ TEST_CASE("http compression: as a middleware with several requests") {
   CHECK(replies[2].body == replies[0].body);
 }
 
-TEST_CASE_METHOD(LoopFixture, "http compression: beyond so many at once bodies go as they are") {
+TEST_CASE_METHOD(LoopFixture, "compression: beyond so many at once bodies go as they are") {
   const Compression one{{.most_per_loop = 1}};
   in_thread([&] {
     std::string inner;
@@ -332,7 +332,7 @@ TEST_CASE_METHOD(LoopFixture, "http compression: beyond so many at once bodies g
   });
 }
 
-TEST_CASE("http compression: levels that there are") {
+TEST_CASE("compression: levels that there are") {
   CHECK_THROWS_AS(Compression{{.level = 0}}, std::invalid_argument);
   CHECK_THROWS_AS(Compression{{.level = 10}}, std::invalid_argument);
   const Reply reply = reply_to(request_with(gzip), plain(), {.level = 9});

@@ -29,7 +29,7 @@ Fields fields_of(std::initializer_list<std::pair<std::string_view, std::string_v
 
 // --- timestamps ---
 
-TEST_CASE("http timestamps: three forms are read and one is written") {
+TEST_CASE("timestamps: three forms are read and one is written") {
   CHECK(parse_timestamp(some_text) == some_time);
   CHECK(parse_timestamp("Sunday, 06-Nov-94 08:49:37 GMT", at(1'700'000'000)) == some_time);
   CHECK(parse_timestamp("Sun Nov  6 08:49:37 1994") == some_time);
@@ -42,7 +42,7 @@ TEST_CASE("http timestamps: three forms are read and one is written") {
   CHECK(parse_timestamp("Sat, 31 Dec 2016 23:59:60 GMT") == at(1'483'228'800));  // a leap second
 }
 
-TEST_CASE("http timestamps: years of two digits are at most 50 years ahead") {
+TEST_CASE("timestamps: years of two digits are at most 50 years ahead") {
   const Timestamp now = at(1'700'000'000);  // 2023
   const auto year = [&](std::string_view text) {
     const auto time = parse_timestamp(text, now);
@@ -55,7 +55,7 @@ TEST_CASE("http timestamps: years of two digits are at most 50 years ahead") {
   CHECK(year("Monday, 01-Jan-00 00:00:00 GMT") == "2000");
 }
 
-TEST_CASE("http timestamps: what is none") {
+TEST_CASE("timestamps: what is none") {
   for (const std::string_view text : {"",
                                       "x",
                                       "Sun,",
@@ -86,7 +86,7 @@ TEST_CASE("http timestamps: what is none") {
 
 // --- conditions ---
 
-TEST_CASE("http conditions: lists of tags") {
+TEST_CASE("conditions: lists of tags") {
   struct Row {
     std::string_view list;
     std::string_view tag;
@@ -109,7 +109,7 @@ TEST_CASE("http conditions: lists of tags") {
   }
 }
 
-TEST_CASE("http conditions: the order of precedence") {
+TEST_CASE("conditions: the order of precedence") {
   const Validators has{"\"a\"", some_time};
   const std::string_view before = "Sun, 06 Nov 1994 08:49:36 GMT";
   const auto check = [&](const Fields& fields) { return check_conditions(fields, true, has); };
@@ -137,7 +137,7 @@ TEST_CASE("http conditions: the order of precedence") {
         Verdict::send);
 }
 
-TEST_CASE("http conditions: If-Range") {
+TEST_CASE("conditions: If-Range") {
   const Validators has{"\"a\"", some_time};
   CHECK(allows_ranges(fields_of({}), has));
   CHECK(allows_ranges(fields_of({{"If-Range", "\"a\""}}), has));
@@ -152,7 +152,7 @@ TEST_CASE("http conditions: If-Range") {
 
 // --- ranges ---
 
-TEST_CASE("http ranges: what is asked for") {
+TEST_CASE("ranges: what is asked for") {
   using List = std::vector<Range>;
   const std::uint64_t huge = std::uint64_t{1} << 62;
   const auto list = [](std::string_view text, std::uint64_t size = 1000) {
@@ -175,7 +175,7 @@ TEST_CASE("http ranges: what is asked for") {
   CHECK(list("bytes=4611686018427387903-", huge) == List{{huge - 1, 1}});
 }
 
-TEST_CASE("http ranges: nothing of it is there") {
+TEST_CASE("ranges: nothing of it is there") {
   for (const std::string_view text :
        {"bytes=1000-", "bytes=1000-1001", "bytes=-0", "bytes=18446744073709551615-",
         "bytes=5000-6000,-0", "bytes=99999999999999999999-99999999999999999999"}) {
@@ -186,7 +186,7 @@ TEST_CASE("http ranges: nothing of it is there") {
   CHECK(parse_ranges("bytes=-5", 0, 4).state == Ranges::State::unsatisfiable);
 }
 
-TEST_CASE("http ranges: what is none or too much is the whole") {
+TEST_CASE("ranges: what is none or too much is the whole") {
   for (const std::string_view text : {"",
                                       "bytes",
                                       "bytes=",
@@ -214,7 +214,7 @@ TEST_CASE("http ranges: what is none or too much is the whole") {
 
 // --- codings ---
 
-TEST_CASE("http codings: what the client prefers") {
+TEST_CASE("codings: what the client prefers") {
   struct Row {
     std::string_view field;
     Coding best;
@@ -255,7 +255,7 @@ TEST_CASE("http codings: what the client prefers") {
 
 // --- paths ---
 
-TEST_CASE("http file paths: what a path means in a folder") {
+TEST_CASE("file paths: what a path means in a folder") {
   CHECK(to_file_path("", false) == "");
   CHECK(to_file_path("/", false) == "");
   CHECK(to_file_path("a", false) == "a");

@@ -56,7 +56,7 @@ ServerOptions on(stacks::StackPool& pool) {
 
 }  // namespace
 
-TEST_CASE("http events: their head and text") {
+TEST_CASE("events: their head and text") {
   const support::Reply reply = events_of([](EventStream& events) {
     CHECK(events.last_event_id() == "41");
     CHECK(!events.send("hello"));
@@ -80,7 +80,7 @@ TEST_CASE("http events: their head and text") {
         ": a\n: b\n\n");
 }
 
-TEST_CASE("http events: nobody breaks out of a line") {
+TEST_CASE("events: nobody breaks out of a line") {
   const support::Reply reply = events_of([](EventStream& events) {
     for (const std::string_view bad :
          {std::string_view{"a\nb"}, std::string_view{"a\rdata: x"}, std::string_view{"a\0b", 3}}) {
@@ -92,7 +92,7 @@ TEST_CASE("http events: nobody breaks out of a line") {
   CHECK(reply.body == "data: fine\n\n");
 }
 
-TEST_CASE("http events: in answer to HEAD there are none") {
+TEST_CASE("events: in answer to HEAD there are none") {
   bool goes_on = true;
   const std::string sent = support::send_pieces({"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"},
                                                 [&](Request& asked, Response& response) {
@@ -104,7 +104,7 @@ TEST_CASE("http events: in answer to HEAD there are none") {
   CHECK(sent.ends_with("\r\n\r\n"));
 }
 
-TEST_CASE_METHOD(LoopFixture, "http events: come one by one until the client leaves") {
+TEST_CASE_METHOD(LoopFixture, "events: come one by one until the client leaves") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     Event next;
@@ -135,7 +135,7 @@ TEST_CASE_METHOD(LoopFixture, "http events: come one by one until the client lea
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http events: a pause ends when the client leaves") {
+TEST_CASE_METHOD(LoopFixture, "events: a pause ends when the client leaves") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     Event may_leave;
@@ -162,7 +162,7 @@ TEST_CASE_METHOD(LoopFixture, "http events: a pause ends when the client leaves"
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http events: further requests of a client wait for their turn") {
+TEST_CASE_METHOD(LoopFixture, "events: further requests of a client wait for their turn") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     Event may_end;
@@ -183,7 +183,7 @@ TEST_CASE_METHOD(LoopFixture, "http events: further requests of a client wait fo
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http events: draining ends a pause and the response is whole") {
+TEST_CASE_METHOD(LoopFixture, "events: draining ends a pause and the response is whole") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     Event is_begun;
@@ -207,7 +207,7 @@ TEST_CASE_METHOD(LoopFixture, "http events: draining ends a pause and the respon
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http events: through compression they come one by one") {
+TEST_CASE_METHOD(LoopFixture, "events: through compression they come one by one") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     Event next;

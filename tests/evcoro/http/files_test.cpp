@@ -74,7 +74,7 @@ struct Site {
 
 // --- what is there ---
 
-TEST_CASE("http files: a file with its fields") {
+TEST_CASE("files: a file with its fields") {
   const Site site;
   const Reply reply = get(site.files({.cache_control = "max-age=60"}), "/a.txt");
   CHECK(reply.status == 200);
@@ -93,7 +93,7 @@ TEST_CASE("http files: a file with its fields") {
   CHECK(head.field("ETag") == reply.field("ETag"));
 }
 
-TEST_CASE("http files: folders have an index or are redirected to their slash") {
+TEST_CASE("files: folders have an index or are redirected to their slash") {
   const Site site;
   const Files files = site.files();
   CHECK(get(files, "/").body == "<p>home");
@@ -112,7 +112,7 @@ TEST_CASE("http files: folders have an index or are redirected to their slash") 
   CHECK(status(files, "/bare/") == 404);
 }
 
-TEST_CASE("http files: behind a router or behind a prefix") {
+TEST_CASE("files: behind a router or behind a prefix") {
   const Site site;
   Router router;
   router.get("/static/*path", site.files());
@@ -133,14 +133,14 @@ TEST_CASE("http files: behind a router or behind a prefix") {
   }
 }
 
-TEST_CASE("http files: other methods are told what there is") {
+TEST_CASE("files: other methods are told what there is") {
   const Site site;
   const Reply reply = get(site.files(), "/a.txt", "Content-Length: 0\r\n", "POST");
   CHECK(reply.status == 405);
   CHECK(reply.field("Allow") == "GET, HEAD");
 }
 
-TEST_CASE("http files: types by extension") {
+TEST_CASE("files: types by extension") {
   const Site site;
   for (const std::string_view name : {"x", "x.HTML", "x.foo", "x.txt", "x.tar.gz", "x."}) {
     site.whole.write("site/" + std::string{name}, "x");
@@ -158,7 +158,7 @@ TEST_CASE("http files: types by extension") {
 
 // --- what is not there ---
 
-TEST_CASE("http files: no way out of the folder") {
+TEST_CASE("files: no way out of the folder") {
   const Site site;
   const Files files = site.files({.dot_files = true});
   for (const std::string_view target : {"/../secret.txt",
@@ -196,7 +196,7 @@ TEST_CASE("http files: no way out of the folder") {
   CHECK(status(files, deep) == 404);
 }
 
-TEST_CASE("http files: an encoded slash at the front redirects nobody elsewhere") {
+TEST_CASE("files: an encoded slash at the front redirects nobody elsewhere") {
   const Site site;
   fs::create_directories(site.path("evil.org"));
   CHECK(status(site.files(), "//evil.org") == 404);
@@ -204,7 +204,7 @@ TEST_CASE("http files: an encoded slash at the front redirects nobody elsewhere"
   CHECK(get(site.files(), "/evil.org").field("Location") == "/evil.org/");
 }
 
-TEST_CASE("http files: names that begin with a dot") {
+TEST_CASE("files: names that begin with a dot") {
   const Site site;
   CHECK(status(site.files(), "/.hidden") == 404);
   CHECK(status(site.files(), "/%2ehidden") == 404);
@@ -212,7 +212,7 @@ TEST_CASE("http files: names that begin with a dot") {
   CHECK(get(site.files({.dot_files = true}), "/.git/config").body == "hidden");
 }
 
-TEST_CASE("http files: symbolic links that stay inside are followed and others are not") {
+TEST_CASE("files: symbolic links that stay inside are followed and others are not") {
   const Site site;
   fs::create_symlink("a.txt", site.path("inside"));
   fs::create_symlink("../a.txt", site.path("sub/inside"));
@@ -235,7 +235,7 @@ TEST_CASE("http files: symbolic links that stay inside are followed and others a
   CHECK(status(site.files({.symlinks = false}), "/folder/") == 404);
 }
 
-TEST_CASE("http files: without openat2 no symbolic link is followed") {
+TEST_CASE("files: without openat2 no symbolic link is followed") {
   const Site site;
   fs::create_symlink("a.txt", site.path("inside"));
   fs::create_directory_symlink("sub", site.path("folder"));
@@ -250,7 +250,7 @@ TEST_CASE("http files: without openat2 no symbolic link is followed") {
   CHECK(!opened);
 }
 
-TEST_CASE("http files: pipes and sockets and what may not be read") {
+TEST_CASE("files: pipes and sockets and what may not be read") {
   const Site site;
   REQUIRE(::mkfifo(site.path("pipe").c_str(), 0666) == 0);
   CHECK(status(site.files(), "/pipe") == 404);
@@ -261,7 +261,7 @@ TEST_CASE("http files: pipes and sockets and what may not be read") {
   CHECK(status(site.files(), "/a.txt") == 403);
 }
 
-TEST_CASE("http files: the folder must be there and be one") {
+TEST_CASE("files: the folder must be there and be one") {
   const Site site;
   CHECK_THROWS_AS(Files{(site.whole / "none").string()}, std::system_error);
   CHECK_THROWS_AS(Files{(site.whole / "secret.txt").string()}, std::system_error);
@@ -269,7 +269,7 @@ TEST_CASE("http files: the folder must be there and be one") {
 
 // --- conditions ---
 
-TEST_CASE("http files: conditional requests") {
+TEST_CASE("files: conditional requests") {
   const Site site;
   const Files files = site.files();
   const std::string etag = get(files, "/a.txt").field("ETag");
@@ -292,7 +292,7 @@ TEST_CASE("http files: conditional requests") {
   CHECK(status(files, "/none", "If-Match: *\r\n") == 404);
 }
 
-TEST_CASE("http files: a time in the future is told as now") {
+TEST_CASE("files: a time in the future is told as now") {
   const Site site;
   set_time(site.path("a.txt"), 4'000'000'000);
   const Reply reply = get(site.files(), "/a.txt");
@@ -302,7 +302,7 @@ TEST_CASE("http files: a time in the future is told as now") {
 
 // --- ranges ---
 
-TEST_CASE("http files: a range") {
+TEST_CASE("files: a range") {
   const Site site;
   const Files files = site.files();
   const Reply part = get(files, "/a.txt", "Range: bytes=2-4\r\n");
@@ -325,7 +325,7 @@ TEST_CASE("http files: a range") {
   CHECK(status(site.files({.max_ranges = 0}), "/a.txt", "Range: bytes=0-1\r\n") == 200);
 }
 
-TEST_CASE("http files: several ranges") {
+TEST_CASE("files: several ranges") {
   const Site site;
   const std::string large = support::pattern(100'000);
   site.whole.write("site/large.bin", large);
@@ -349,7 +349,7 @@ TEST_CASE("http files: several ranges") {
   check("/large.bin", large.substr(1, 2), large.substr(7, 1), "100000");
 }
 
-TEST_CASE("http files: ranges of a file larger than four gigabytes") {
+TEST_CASE("files: ranges of a file larger than four gigabytes") {
   const Site site;
   constexpr std::uint64_t size = std::uint64_t{5} << 30;
   site.whole.write("site/huge", "");
@@ -361,7 +361,7 @@ TEST_CASE("http files: ranges of a file larger than four gigabytes") {
   CHECK(get(site.files(), "/huge", "", "HEAD").field("Content-Length") == "5368709120");
 }
 
-TEST_CASE("http files: an empty file") {
+TEST_CASE("files: an empty file") {
   const Site site;
   site.whole.write("site/empty", "");
   CHECK(get(site.files(), "/empty").field("Content-Length") == "0");
@@ -370,7 +370,7 @@ TEST_CASE("http files: an empty file") {
 
 // --- compressed siblings ---
 
-TEST_CASE("http files: compressed siblings for who takes them") {
+TEST_CASE("files: compressed siblings for who takes them") {
   const Site site;
   site.whole.write("site/a.txt.gz", "gzipped");
   const Files files = site.files({.precompressed = true});
@@ -395,7 +395,7 @@ TEST_CASE("http files: compressed siblings for who takes them") {
 
 // --- change ---
 
-TEST_CASE_METHOD(LoopFixture, "http files: what is kept open is noticed when it changes") {
+TEST_CASE_METHOD(LoopFixture, "files: what is kept open is noticed when it changes") {
   const Site site;
   const Files files = site.files({.cache_time = std::chrono::hours{1}});
   in_thread([&] {
@@ -418,7 +418,7 @@ TEST_CASE_METHOD(LoopFixture, "http files: what is kept open is noticed when it 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http files: a loop keeps so many open and goes back for more") {
+TEST_CASE_METHOD(LoopFixture, "files: a loop keeps so many open and goes back for more") {
   const Site site;
   for (int i = 0; i < 10; ++i) site.whole.write("site/" + std::to_string(i), std::to_string(i));
   const Files few = site.files({.cache_files = 3});
@@ -435,7 +435,7 @@ TEST_CASE_METHOD(LoopFixture, "http files: a loop keeps so many open and goes ba
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http files: without time nothing is kept for another look") {
+TEST_CASE_METHOD(LoopFixture, "files: without time nothing is kept for another look") {
   const Site site;
   const Files files = site.files({.cache_time = std::chrono::milliseconds{-1}});
   in_thread([&] {
@@ -446,7 +446,7 @@ TEST_CASE_METHOD(LoopFixture, "http files: without time nothing is kept for anot
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http files: over a socket while files are replaced") {
+TEST_CASE_METHOD(LoopFixture, "files: over a socket while files are replaced") {
   const Site site;
   const std::string one = support::pattern(300'000, 1);
   const std::string two = support::pattern(200'000, 2);
@@ -475,7 +475,7 @@ TEST_CASE_METHOD(LoopFixture, "http files: over a socket while files are replace
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http files: one that becomes shorter ends the connection") {
+TEST_CASE_METHOD(LoopFixture, "files: one that becomes shorter ends the connection") {
   const Site site;
   constexpr std::size_t size = 64 << 20;
   site.whole.write("site/large", "");

@@ -31,7 +31,7 @@ bool has_line(std::string_view text, std::string_view line) {
 
 }  // namespace
 
-TEST_CASE("http metrics: the text format") {
+TEST_CASE("metrics: the text format") {
   evcoro::http::detail::MetricsText text;
   const evcoro::http::detail::MetricsText::Family b{"b", "gauge", "Help\\\n\"me\"."};
   text.add(b, {}, 0.1);
@@ -46,7 +46,7 @@ TEST_CASE("http metrics: the text format") {
   CHECK(evcoro::http::detail::to_metric_number(1e15) == "1e+15");
 }
 
-TEST_CASE("http metrics: requests by status") {
+TEST_CASE("metrics: requests by status") {
   Metrics metrics;
   ServeOptions options;
   options.observers.push_back(metrics.observer());
@@ -74,7 +74,7 @@ TEST_CASE("http metrics: requests by status") {
   CHECK(has_line(metrics.write(), "http_responses_incomplete_total 1"));
 }
 
-TEST_CASE("http metrics: buckets are what they are given and sums of those before") {
+TEST_CASE("metrics: buckets are what they are given and sums of those before") {
   Metrics metrics{{.buckets = {1e-9, 3600}}};
   ServeOptions options;
   options.observers.push_back(metrics.observer());
@@ -87,7 +87,7 @@ TEST_CASE("http metrics: buckets are what they are given and sums of those befor
   CHECK_THROWS_AS((Metrics{{.buckets = {2, 1}}}), std::invalid_argument);
 }
 
-TEST_CASE("http metrics: the application's own") {
+TEST_CASE("metrics: the application's own") {
   Metrics metrics;
   Counter mails = metrics.counter("jobs_total", "Jobs.", {{"kind", "mail"}});
   metrics.counter("jobs_total", "", {{"kind", "print"}}).add(5);
@@ -114,7 +114,7 @@ TEST_CASE("http metrics: the application's own") {
   CHECK_THROWS_AS(metrics.gauge("jobs_total", "", [] { return 0.0; }), std::invalid_argument);
 }
 
-TEST_CASE_METHOD(LoopFixture, "http metrics: of a server and its loop") {
+TEST_CASE_METHOD(LoopFixture, "metrics: of a server and its loop") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     Metrics metrics;
@@ -162,7 +162,7 @@ TEST_CASE_METHOD(LoopFixture, "http metrics: of a server and its loop") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http metrics: what isn't watched any more isn't asked") {
+TEST_CASE_METHOD(LoopFixture, "metrics: what isn't watched any more isn't asked") {
   in_thread([&] {
     Metrics metrics;
     {
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(LoopFixture, "http metrics: what isn't watched any more isn't a
   });
 }
 
-TEST_CASE("http metrics: of a group of loops") {
+TEST_CASE("metrics: of a group of loops") {
   Metrics metrics;
   LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
   ServerOptions options;
@@ -203,7 +203,7 @@ TEST_CASE("http metrics: of a group of loops") {
   CHECK(has_line(text, "evcoro_stacks_capacity{loop=\"1\"} 16"));
 }
 
-TEST_CASE("http health: well or not or draining") {
+TEST_CASE("health: well or not or draining") {
   bool is_well = true;
   Health health{[&] { return is_well; }};
   const Handler handler = health;
