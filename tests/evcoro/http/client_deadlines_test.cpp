@@ -31,7 +31,7 @@ void stay(Socket& socket) {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client deadlines: a server that says nothing") {
+TEST_CASE_METHOD(LoopFixture, "client deadlines: a server that says nothing") {
   in_thread([&] {
     ScriptedServer server{*loop, [](Socket& socket, int) { stay(socket); }};
     Client client{direct()};
@@ -42,7 +42,7 @@ TEST_CASE_METHOD(LoopFixture, "http client deadlines: a server that says nothing
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client deadlines: hold for the body too") {
+TEST_CASE_METHOD(LoopFixture, "client deadlines: hold for the body too") {
   in_thread([&] {
     ScriptedServer server{*loop, [](Socket& socket, int) {
                             receive_request(socket);
@@ -60,8 +60,7 @@ TEST_CASE_METHOD(LoopFixture, "http client deadlines: hold for the body too") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client deadlines: a receive that takes too long loses nothing") {
+TEST_CASE_METHOD(LoopFixture, "client deadlines: a receive that takes too long loses nothing") {
   in_thread([&] {
     Event go;
     ScriptedServer server{*loop, [&](Socket& socket, int) {
@@ -91,7 +90,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client deadlines: a server that takes nothing") {
+TEST_CASE_METHOD(LoopFixture, "client deadlines: a server that takes nothing") {
   in_thread([&] {
     Event over;
     ScriptedServer server{*loop, [&](Socket& socket, int) {
@@ -117,7 +116,7 @@ TEST_CASE_METHOD(LoopFixture, "http client deadlines: a server that takes nothin
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client deadlines: connecting has one of its own") {
+TEST_CASE_METHOD(LoopFixture, "client deadlines: connecting has one of its own") {
   in_thread([&] {
     auto options = direct();
     Event connected;
@@ -158,7 +157,7 @@ std::error_code finish(Result<ClientResponse> response) {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client cancellation: at every wait of a request") {
+TEST_CASE_METHOD(LoopFixture, "client cancellation: at every wait of a request") {
   in_thread([&] {
     ScriptedServer server{*loop, [](Socket& socket, int) {
                             while (!receive_request(socket).empty()) {
@@ -175,8 +174,7 @@ TEST_CASE_METHOD(LoopFixture, "http client cancellation: at every wait of a requ
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client cancellation: at every wait of an upload and a redirect") {
+TEST_CASE_METHOD(LoopFixture, "client cancellation: at every wait of an upload and a redirect") {
   in_thread([&] {
     ScriptedServer server{*loop, [](Socket& socket, int) {
                             while (true) {
@@ -216,7 +214,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client cancellation: at every wait for a tunnel") {
+TEST_CASE_METHOD(LoopFixture, "client cancellation: at every wait for a tunnel") {
   in_thread([&] {
     ScriptedServer proxy{*loop, [](Socket& socket, int) {
                            receive_request(socket);
@@ -234,7 +232,7 @@ TEST_CASE_METHOD(LoopFixture, "http client cancellation: at every wait for a tun
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client cancellation: of those who wait for a connection") {
+TEST_CASE_METHOD(LoopFixture, "client cancellation: of those who wait for a connection") {
   in_thread([&] {
     ScriptedServer server{*loop, [](Socket& socket, int) {
                             while (!receive_request(socket).empty()) say(socket, ok);

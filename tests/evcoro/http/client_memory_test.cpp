@@ -8,7 +8,7 @@ using namespace evcoro::http;
 using support::long_time;
 using support::LoopFixture;
 
-TEST_CASE_METHOD(LoopFixture, "http client memory: whatever allocation fails nothing is left") {
+TEST_CASE_METHOD(LoopFixture, "client memory: whatever allocation fails nothing is left") {
   in_thread([&] {
     const int failed = support::fail_each_new([&](support::FailingNew& failing) {
       support::Wire wire;
@@ -37,7 +37,7 @@ TEST_CASE_METHOD(LoopFixture, "http client memory: whatever allocation fails not
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client memory: a connection that can't be kept is closed") {
+TEST_CASE_METHOD(LoopFixture, "client memory: a connection that can't be kept is closed") {
   in_thread([&] {
     support::ScriptedServer server{*loop, [](Socket& socket, int) {
                                      while (!support::receive_request(socket).empty()) {
@@ -65,7 +65,7 @@ TEST_CASE_METHOD(LoopFixture, "http client memory: a connection that can't be ke
   });
 }
 
-TEST_CASE("http client memory: a stack of 16 KiB is enough") {
+TEST_CASE("client memory: a stack of 16 KiB is enough") {
   evcoro::stacks::StackPool pool{{.capacity = 8, .stack_size = support::test_stack_size}};
   evcoro::stacks::StackPool small{{.capacity = 1, .stack_size = 16 * 1024}};
   Loop loop{pool};

@@ -36,7 +36,7 @@ std::string get(Client& client, const std::string& url) {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client connections: are used again") {
+TEST_CASE_METHOD(LoopFixture, "client connections: are used again") {
   in_thread([&] {
     ScriptedServer server{*loop, serve_well};
     Client client{direct()};
@@ -57,7 +57,7 @@ TEST_CASE_METHOD(LoopFixture, "http client connections: are used again") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client connections: which can't be used again") {
+TEST_CASE_METHOD(LoopFixture, "client connections: which can't be used again") {
   const std::string cases[] = {
       "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
       "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -78,7 +78,7 @@ TEST_CASE_METHOD(LoopFixture, "http client connections: which can't be used agai
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client connections: HTTP/1.0 may keep them") {
+TEST_CASE_METHOD(LoopFixture, "client connections: HTTP/1.0 may keep them") {
   in_thread([&] {
     ScriptedServer server{*loop, [&](Socket& socket, int) {
                             while (!receive_request(socket).empty()) {
@@ -93,7 +93,7 @@ TEST_CASE_METHOD(LoopFixture, "http client connections: HTTP/1.0 may keep them")
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client connections: a response that is left unread") {
+TEST_CASE_METHOD(LoopFixture, "client connections: a response that is left unread") {
   const std::string much = "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n";
   const std::string endless = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
   const std::string missing = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell";
@@ -114,7 +114,7 @@ TEST_CASE_METHOD(LoopFixture, "http client connections: a response that is left 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client connections: are bounded for each host") {
+TEST_CASE_METHOD(LoopFixture, "client connections: are bounded for each host") {
   in_thread([&] {
     int at_once = 0;
     int most = 0;
@@ -146,8 +146,7 @@ TEST_CASE_METHOD(LoopFixture, "http client connections: are bounded for each hos
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client connections: are bounded in all and idle ones give way") {
+TEST_CASE_METHOD(LoopFixture, "client connections: are bounded in all and idle ones give way") {
   in_thread([&] {
     ScriptedServer one{*loop, serve_well};
     ScriptedServer two{*loop, serve_well};
@@ -174,7 +173,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client connections: idle ones are closed some time later") {
+TEST_CASE_METHOD(LoopFixture, "client connections: idle ones are closed some time later") {
   in_thread([&] {
     bool has_ended = false;
     ScriptedServer server{*loop, [&](Socket& socket, int connection) {
@@ -194,8 +193,7 @@ TEST_CASE_METHOD(LoopFixture, "http client connections: idle ones are closed som
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client connections: idle ones don't keep the loop nor outlive it") {
+TEST_CASE_METHOD(LoopFixture, "client connections: idle ones don't keep the loop nor outlive it") {
   Client client{*loop, direct()};
   in_thread([&] {
     // To a socket outside of the loop, so that nothing but the client has to do with it.
@@ -215,8 +213,7 @@ TEST_CASE_METHOD(LoopFixture,
   CHECK(client.idle() == 0);
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client connections: one that the server has closed is not used") {
+TEST_CASE_METHOD(LoopFixture, "client connections: one that the server has closed is not used") {
   in_thread([&] {
     int closed = 0;
     ScriptedServer server{*loop, [&](Socket& socket, int) {
@@ -236,8 +233,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client connections: one that says something unasked is not used") {
+TEST_CASE_METHOD(LoopFixture, "client connections: one that says something unasked is not used") {
   in_thread([&] {
     Event speak;
     Event spoken;
@@ -289,7 +285,7 @@ class LosingServer {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client retries: what is idempotent once on a new connection") {
+TEST_CASE_METHOD(LoopFixture, "client retries: what is idempotent once on a new connection") {
   using enum Method;
   in_thread([&] {
     for (const Method method : {http::Method::get, head, put, del, options, trace}) {
@@ -306,7 +302,7 @@ TEST_CASE_METHOD(LoopFixture, "http client retries: what is idempotent once on a
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client retries: never a POST nor what has been streamed") {
+TEST_CASE_METHOD(LoopFixture, "client retries: never a POST nor what has been streamed") {
   in_thread([&] {
     const auto produce = [](BodyWriter& out) { return out.write("hello"); };
     const ClientRequest cases[] = {
@@ -327,7 +323,7 @@ TEST_CASE_METHOD(LoopFixture, "http client retries: never a POST nor what has be
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client retries: not after the first byte of a response") {
+TEST_CASE_METHOD(LoopFixture, "client retries: not after the first byte of a response") {
   in_thread([&] {
     LosingServer server{*loop, 2, "H"};
     Client client{direct()};
@@ -337,7 +333,7 @@ TEST_CASE_METHOD(LoopFixture, "http client retries: not after the first byte of 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client retries: not on a connection that was new") {
+TEST_CASE_METHOD(LoopFixture, "client retries: not on a connection that was new") {
   in_thread([&] {
     ScriptedServer server{*loop, [](Socket& socket, int) { receive_request(socket); }};
     Client client{direct()};
@@ -346,7 +342,7 @@ TEST_CASE_METHOD(LoopFixture, "http client retries: not on a connection that was
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client retries: all that are idle go and the new one is new") {
+TEST_CASE_METHOD(LoopFixture, "client retries: all that are idle go and the new one is new") {
   in_thread([&] {
     LosingServer server{*loop, 4};
     auto options = direct();
@@ -365,7 +361,7 @@ TEST_CASE_METHOD(LoopFixture, "http client retries: all that are idle go and the
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http clients: responses outlive them") {
+TEST_CASE_METHOD(LoopFixture, "clients: responses outlive them") {
   in_thread([&] {
     ScriptedServer server{*loop, serve_well};
     std::optional<Client> client;
@@ -376,7 +372,7 @@ TEST_CASE_METHOD(LoopFixture, "http clients: responses outlive them") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http clients: a host that refuses") {
+TEST_CASE_METHOD(LoopFixture, "clients: a host that refuses") {
   in_thread([&] {
     std::string url;
     {

@@ -44,7 +44,7 @@ std::string receive_line(Socket& socket) {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client proxies: are asked for the whole URL") {
+TEST_CASE_METHOD(LoopFixture, "client proxies: are asked for the whole URL") {
   in_thread([&] {
     std::vector<std::string> requests;
     ScriptedServer proxy{*loop, [&](Socket& socket, int) {
@@ -63,7 +63,7 @@ TEST_CASE_METHOD(LoopFixture, "http client proxies: are asked for the whole URL"
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client proxies: make tunnels") {
+TEST_CASE_METHOD(LoopFixture, "client proxies: make tunnels") {
   in_thread([&] {
     std::vector<std::string> seen;
     ScriptedServer proxy{*loop, [&](Socket& socket, int) {
@@ -94,7 +94,7 @@ TEST_CASE_METHOD(LoopFixture, "http client proxies: make tunnels") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client proxies: tunnels that aren't made") {
+TEST_CASE_METHOD(LoopFixture, "client proxies: tunnels that aren't made") {
   const std::pair<std::string, std::error_code> cases[] = {
       {"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
        http::Errc::proxy_refused},
@@ -121,7 +121,7 @@ TEST_CASE_METHOD(LoopFixture, "http client proxies: tunnels that aren't made") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client proxies: a tunnel that takes too long") {
+TEST_CASE_METHOD(LoopFixture, "client proxies: a tunnel that takes too long") {
   in_thread([&] {
     ScriptedServer proxy{*loop, [&](Socket& socket, int) {
                            while (!support::receive(socket).text.empty()) {
@@ -135,7 +135,7 @@ TEST_CASE_METHOD(LoopFixture, "http client proxies: a tunnel that takes too long
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client proxies: exceptions and settings that can't be read") {
+TEST_CASE_METHOD(LoopFixture, "client proxies: exceptions and settings that can't be read") {
   in_thread([&] {
     ScriptedServer proxy{*loop, [](Socket&, int) {}};
     ScriptedServer server{*loop, [](Socket& socket, int) {
@@ -158,7 +158,7 @@ TEST_CASE_METHOD(LoopFixture, "http client proxies: exceptions and settings that
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client proxies: redirects choose anew") {
+TEST_CASE_METHOD(LoopFixture, "client proxies: redirects choose anew") {
   in_thread([&] {
     ScriptedServer proxy{*loop, [](Socket& socket, int) {
                            receive_request(socket);

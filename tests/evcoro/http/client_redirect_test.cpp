@@ -32,7 +32,7 @@ bool has(const std::string& sent, std::string_view field) {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: methods and bodies") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: methods and bodies") {
   struct Case {
     int status;
     Method method;
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: methods and bodies") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: what is private stays with its origin") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: what is private stays with its origin") {
   const std::pair<const char*, bool> cases[] = {
       {"/other", true},
       {"https://a.test/other", true},
@@ -108,7 +108,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: what is private stays with
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: a Host of one's own stays with its origin") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: a Host of one's own stays with its origin") {
   in_thread([&] {
     Wire wire;
     wire.push({redirect(302, "/same")});
@@ -123,7 +123,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: a Host of one's own stays 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: so many and no more") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: so many and no more") {
   in_thread([&] {
     for (const std::size_t most : {1, 10}) {
       Wire wire;
@@ -149,7 +149,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: so many and no more") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: what is none") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: what is none") {
   const std::string cases[] = {
       "HTTP/1.1 302 Found\r\nContent-Length: 4\r\n\r\nbody",
       "HTTP/1.1 300 Multiple Choices\r\nLocation: /a\r\nContent-Length: 4\r\n\r\nbody",
@@ -167,7 +167,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: what is none") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: where it doesn't go") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: where it doesn't go") {
   const std::pair<const char*, http::Errc> cases[] = {
       {"http://a/", http::Errc::unsafe_redirect},
       {"ftp://a/", http::Errc::malformed},
@@ -191,7 +191,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: where it doesn't go") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: from https to http where that is allowed") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: from https to http where that is allowed") {
   in_thread([&] {
     support::ScriptedServer server{*loop, [](Socket& socket, int) {
                                      support::receive_request(socket);
@@ -211,8 +211,7 @@ TEST_CASE_METHOD(LoopFixture, "http client redirects: from https to http where t
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client redirects: a body that was streamed can't be sent again") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: a body that was streamed can't be sent again") {
   in_thread([&] {
     const auto produce = [](BodyWriter& out) { return out.write("hello"); };
     for (const int status : {301, 307, 308}) {
@@ -233,7 +232,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client redirects: use the same connection") {
+TEST_CASE_METHOD(LoopFixture, "client redirects: use the same connection") {
   in_thread([&] {
     support::ScriptedServer server{*loop, [](Socket& socket, int) {
                                      const std::string chunked =

@@ -38,7 +38,7 @@ constexpr const char* url = "https://example.org:8443/a?b";
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client requests: heads") {
+TEST_CASE_METHOD(LoopFixture, "client requests: heads") {
   in_thread([&] {
     CHECK(sent(*loop, {.url = url}) == "GET /a?b HTTP/1.1\r\nHost: example.org:8443\r\n\r\n");
     CHECK(sent(*loop, {.url = "https://[::1]", .method = Method::head}) ==
@@ -60,7 +60,7 @@ TEST_CASE_METHOD(LoopFixture, "http client requests: heads") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client requests: bodies") {
+TEST_CASE_METHOD(LoopFixture, "client requests: bodies") {
   const std::string head = "PUT /a?b HTTP/1.1\r\nHost: example.org:8443\r\n";
   in_thread([&] {
     CHECK(sent(*loop, {.url = url, .method = Method::put, .body = "hello"}) ==
@@ -87,7 +87,7 @@ TEST_CASE_METHOD(LoopFixture, "http client requests: bodies") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client requests: what can't be sent") {
+TEST_CASE_METHOD(LoopFixture, "client requests: what can't be sent") {
   in_thread([&] {
     for (const char* name :
          {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "Keep-Alive", "Expect"}) {
@@ -115,8 +115,7 @@ TEST_CASE_METHOD(LoopFixture, "http client requests: what can't be sent") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client requests: a producer keeps to the length and may give up") {
+TEST_CASE_METHOD(LoopFixture, "client requests: a producer keeps to the length and may give up") {
   const std::error_code own = std::make_error_code(std::errc::no_space_on_device);
   const std::pair<BodyProducer, std::error_code> cases[] = {
       {[](BodyWriter& out) { return out.write("much too long"); }, http::Errc::wrong_length},
@@ -143,7 +142,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client requests: a response says why sending failed") {
+TEST_CASE_METHOD(LoopFixture, "client requests: a response says why sending failed") {
   in_thread([&] {
     Wire wire;
     wire.push({"HTTP/1.1 413 Too large\r\nContent-Length: 3\r\n\r\nno!"}).room = 0;
@@ -153,7 +152,7 @@ TEST_CASE_METHOD(LoopFixture, "http client requests: a response says why sending
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http clients: options that can't be and no thread") {
+TEST_CASE_METHOD(LoopFixture, "clients: options that can't be and no thread") {
   CHECK_THROWS_AS(Client{}, std::logic_error);
   CHECK_THROWS_AS((Client{*loop, {.max_connections = 0}}), std::invalid_argument);
   CHECK_THROWS_AS((Client{*loop, {.max_connections_per_host = 0}}), std::invalid_argument);

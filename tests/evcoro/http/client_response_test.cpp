@@ -58,7 +58,7 @@ std::string ok(const std::string& rest) { return "HTTP/1.1 200 OK\r\n" + rest; }
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: bodies of all kinds") {
+TEST_CASE_METHOD(LoopFixture, "client responses: bodies of all kinds") {
   struct Case {
     std::string text;
     Method method;
@@ -95,7 +95,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: bodies of all kinds") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: heads that break the rules") {
+TEST_CASE_METHOD(LoopFixture, "client responses: heads that break the rules") {
   const std::string cases[] = {
       ok("Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
       ok("Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
@@ -137,7 +137,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: heads that break the rules
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: chunks that break the rules") {
+TEST_CASE_METHOD(LoopFixture, "client responses: chunks that break the rules") {
   const char* const cases[] = {
       "5\nhello\r\n0\r\n\r\n",
       "0x5\r\nhello\r\n0\r\n\r\n",
@@ -166,7 +166,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: chunks that break the rule
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: an end that comes too early is none") {
+TEST_CASE_METHOD(LoopFixture, "client responses: an end that comes too early is none") {
   const std::string cases[] = {
       ok("Content-Length: 5\r\n\r\nhell"),
       ok("Content-Length: 5\r\n\r\n"),
@@ -189,7 +189,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: an end that comes too earl
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: limits") {
+TEST_CASE_METHOD(LoopFixture, "client responses: limits") {
   const Limits limits{.request_line = 40,
                       .field = 50,
                       .fields = 3,
@@ -220,7 +220,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: limits") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: interim ones come to an end") {
+TEST_CASE_METHOD(LoopFixture, "client responses: interim ones come to an end") {
   in_thread([&] {
     std::string text;
     for (int i = 0; i < 1000; ++i) text += "HTTP/1.1 103 Early Hints\r\n\r\n";
@@ -228,7 +228,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: interim ones come to an en
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: a body no longer than its limit") {
+TEST_CASE_METHOD(LoopFixture, "client responses: a body no longer than its limit") {
   const std::string cases[] = {
       ok("Content-Length: 11\r\n\r\nhello world"),
       ok("\r\nhello world"),
@@ -264,7 +264,7 @@ TEST_CASE_METHOD(LoopFixture, "http client responses: a body no longer than its 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client responses: what a head says") {
+TEST_CASE_METHOD(LoopFixture, "client responses: what a head says") {
   in_thread([&] {
     Wire wire;
     wire.push({"HTTP/1.1 404 Not here\r\nA: 1\r\na: 2\r\nContent-Length: 3\r\n\r\nabc"});

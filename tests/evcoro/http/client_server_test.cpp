@@ -38,7 +38,7 @@ struct Served {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: methods and bodies") {
+TEST_CASE_METHOD(LoopFixture, "client and server: methods and bodies") {
   in_thread([&] {
     Served served{*loop};
     auto response = served.client.get(served.url("/a?b#c"), long_time).value();
@@ -60,7 +60,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: methods and bodies") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: large bodies both ways") {
+TEST_CASE_METHOD(LoopFixture, "client and server: large bodies both ways") {
   in_thread([&] {
     const std::string text = support::pattern(900'000);
     Served served{*loop};
@@ -80,7 +80,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: large bodies both ways") 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: several threads at once") {
+TEST_CASE_METHOD(LoopFixture, "client and server: several threads at once") {
   in_thread([&] {
     Served served{*loop};
     std::vector<Thread<int>> threads;
@@ -102,7 +102,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: several threads at once")
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: what isn't read waits in the server") {
+TEST_CASE_METHOD(LoopFixture, "client and server: what isn't read waits in the server") {
   in_thread([&] {
     std::size_t written = 0;
     Served served{*loop, [&](Request&, Response& response) {
@@ -125,8 +125,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: what isn't read waits in 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture,
-                 "http client and server: a producer waits for a server that is slow") {
+TEST_CASE_METHOD(LoopFixture, "client and server: a producer waits for a server that is slow") {
   in_thread([&] {
     Event go;
     std::size_t written = 0;
@@ -162,7 +161,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: chunks and trailers") {
+TEST_CASE_METHOD(LoopFixture, "client and server: chunks and trailers") {
   in_thread([&] {
     Served served{*loop, [&](Request&, Response& response) {
                     response.write("hello");
@@ -179,7 +178,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: chunks and trailers") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: a handler that throws is a truncated body") {
+TEST_CASE_METHOD(LoopFixture, "client and server: a handler that throws is a truncated body") {
   loop->set_exception_handler([](const ThreadInfo&, std::exception_ptr) {});
   in_thread([&] {
     Served served{*loop, [&](Request&, Response& response) {
@@ -194,7 +193,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: a handler that throws is 
 
 // --- Expect: 100-continue ---
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: the body waits for 100") {
+TEST_CASE_METHOD(LoopFixture, "client and server: the body waits for 100") {
   in_thread([&] {
     Served served{*loop, [&](Request& request, Response& response) {
                     if (request.path() == "/no") {
@@ -223,7 +222,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: the body waits for 100") 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: a server that says no 100 gets the body") {
+TEST_CASE_METHOD(LoopFixture, "client and server: a server that says no 100 gets the body") {
   in_thread([&] {
     std::string seen;
     support::ScriptedServer server{*loop, [&](Socket& socket, int) {
@@ -248,7 +247,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: a server that says no 100
 
 // --- early answers ---
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: who is answered early stops sending") {
+TEST_CASE_METHOD(LoopFixture, "client and server: who is answered early stops sending") {
   in_thread([&] {
     Event was_answered;
     support::ScriptedServer server{*loop, [&](Socket& socket, int) {
@@ -286,7 +285,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: who is answered early sto
 
 // --- upgrades ---
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: an upgrade hands the stream over") {
+TEST_CASE_METHOD(LoopFixture, "client and server: an upgrade hands the stream over") {
   in_thread([&] {
     Served served{*loop, [&](Request& request, Response& response) {
                     if (request.path() == "/no") return static_cast<void>(response.send("no"));
@@ -326,7 +325,7 @@ TEST_CASE_METHOD(LoopFixture, "http client and server: an upgrade hands the stre
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "http client and server: an upgrade to something else") {
+TEST_CASE_METHOD(LoopFixture, "client and server: an upgrade to something else") {
   in_thread([&] {
     for (const char* fields : {"Connection: Upgrade\r\nUpgrade: other\r\n", "Upgrade: echo\r\n",
                                "Connection: Upgrade\r\n", ""}) {

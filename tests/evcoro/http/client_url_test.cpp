@@ -8,7 +8,7 @@
 
 using namespace evcoro::http;
 
-TEST_CASE("http urls: are taken apart") {
+TEST_CASE("urls: are taken apart") {
   struct Case {
     const char* text;
     bool is_secure;
@@ -43,7 +43,7 @@ TEST_CASE("http urls: are taken apart") {
   }
 }
 
-TEST_CASE("http urls: what is none") {
+TEST_CASE("urls: what is none") {
   using namespace std::string_view_literals;
   const std::pair<std::string_view, Errc> cases[] = {
       {"", Errc::invalid_url},
@@ -93,7 +93,7 @@ TEST_CASE("http urls: what is none") {
 }
 
 // RFC 3986, 5.4, as far as it is about http.
-TEST_CASE("http urls: references") {
+TEST_CASE("urls: references") {
   const auto base = parse_url("http://a/b/c/d;p?q").value();
   const std::pair<const char*, const char*> cases[] = {
       {"g", "http://a/b/c/g"},
@@ -138,7 +138,7 @@ TEST_CASE("http urls: references") {
   CHECK(resolve_url(base, "http://a b/").error() == Errc::invalid_url);
 }
 
-TEST_CASE("http proxies: which requests go by one") {
+TEST_CASE("proxies: which requests go by one") {
   const ProxySettings settings{.http = "Proxy.test:3128",
                                .https = "http://tunnel.test/",
                                .exceptions = "localhost, .internal,10.0.0.1,a.b:81,::1"};
@@ -162,7 +162,7 @@ TEST_CASE("http proxies: which requests go by one") {
   CHECK(by("http://[::2]/") == "proxy.test:3128");
 }
 
-TEST_CASE("http proxies: none all excepted and settings that can't be read") {
+TEST_CASE("proxies: none all excepted and settings that can't be read") {
   const auto url = parse_url("http://example.org/").value();
   CHECK(!ProxySettings{}.proxy_for(url).value());
   CHECK(!ProxySettings{.http = "a", .exceptions = "*"}.proxy_for(url).value());
@@ -174,7 +174,7 @@ TEST_CASE("http proxies: none all excepted and settings that can't be read") {
 }
 
 // The test is a process of its own.
-TEST_CASE("http proxies: the environment") {
+TEST_CASE("proxies: the environment") {
   for (const char* name : {"http_proxy", "https_proxy", "no_proxy"}) ::unsetenv(name);
   ::setenv("HTTP_PROXY", "evil:1", 1);  // what a client of CGI can set
   ::setenv("HTTPS_PROXY", "upper:1", 1);

@@ -68,7 +68,7 @@ class Https {
 
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "https: connections are used again") {
+TEST_CASE_METHOD(LoopFixture, "connections are used again") {
   in_thread([&] {
     Https https{*loop, [](Request& request, Response& response) { response.send(request.path()); }};
     for (int i = 0; i < 5; ++i) {
@@ -82,7 +82,7 @@ TEST_CASE_METHOD(LoopFixture, "https: connections are used again") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "https: large bodies both ways") {
+TEST_CASE_METHOD(LoopFixture, "large bodies both ways") {
   in_thread([&] {
     Https https{*loop, [](Request& request, Response& response) {
                   const auto body = request.read_body();
@@ -97,7 +97,7 @@ TEST_CASE_METHOD(LoopFixture, "https: large bodies both ways") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "https: a server that is someone else") {
+TEST_CASE_METHOD(LoopFixture, "a server that is someone else") {
   in_thread([&] {
     Https https{*loop, [](Request&, Response& response) { response.send("secret"); }};
     const auto error = https.client.get(https.url("b.test", "/"), long_time).error();
@@ -106,7 +106,7 @@ TEST_CASE_METHOD(LoopFixture, "https: a server that is someone else") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "https: a body without end breaks off") {
+TEST_CASE_METHOD(LoopFixture, "a body without end breaks off") {
   loop->set_exception_handler([](const ThreadInfo&, std::exception_ptr) {});
   in_thread([&] {
     Https https{*loop, [](Request&, Response& response) {
@@ -118,7 +118,7 @@ TEST_CASE_METHOD(LoopFixture, "https: a body without end breaks off") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "https: a connection that the server has closed is not used") {
+TEST_CASE_METHOD(LoopFixture, "a connection that the server has closed is not used") {
   in_thread([&] {
     int served = 0;
     Https https{*loop,
