@@ -16,7 +16,8 @@ Text text_of(Errc error) noexcept {
     case Errc::malformed:
       return {EBADMSG, "the peer's message breaks the rules of HTTP"};
     case Errc::body_too_large:
-      return {EMSGSIZE, "the body is longer than its limit, see Request::set_body_limit() and Limits::body"};
+      return {EMSGSIZE,
+              "the body is longer than its limit, see Request::set_body_limit() and Limits::body"};
     case Errc::body_too_slow:
       return {ETIMEDOUT, "the body comes more slowly than Limits let it"};
     case Errc::already_sent:

@@ -40,14 +40,14 @@ TEST_CASE_METHOD(LoopFixture, "client redirects: methods and bodies") {
     bool keeps_body;
   };
   const Case cases[] = {
-      {301, Method::get, "GET", true},        {301, Method::head, "HEAD", true},
-      {301, Method::post, "GET", false},      {301, Method::put, "PUT", true},
-      {302, Method::get, "GET", true},        {302, Method::post, "GET", false},
-      {302, Method::del, "DELETE", true}, {303, Method::get, "GET", false},
-      {303, Method::head, "HEAD", true},      {303, Method::post, "GET", false},
-      {303, Method::put, "GET", false},       {303, Method::del, "GET", false},
-      {307, Method::get, "GET", true},        {307, Method::post, "POST", true},
-      {308, Method::post, "POST", true},      {308, Method::put, "PUT", true},
+      {301, Method::get, "GET", true},     {301, Method::head, "HEAD", true},
+      {301, Method::post, "GET", false},   {301, Method::put, "PUT", true},
+      {302, Method::get, "GET", true},     {302, Method::post, "GET", false},
+      {302, Method::del, "DELETE", true},  {303, Method::get, "GET", false},
+      {303, Method::head, "HEAD", true},   {303, Method::post, "GET", false},
+      {303, Method::put, "GET", false},    {303, Method::del, "GET", false},
+      {307, Method::get, "GET", true},     {307, Method::post, "POST", true},
+      {308, Method::post, "POST", true},   {308, Method::put, "PUT", true},
       {308, Method::patch, "PATCH", true},
   };
   in_thread([&] {
