@@ -12,7 +12,13 @@ std::string_view Request::query() const noexcept { return connection_.head().que
 std::string_view Request::host() const noexcept { return connection_.head().host; }
 int Request::minor_version() const noexcept { return connection_.head().minor; }
 const Fields& Request::fields() const noexcept { return connection_.workspace().fields; }
-const Fields& Request::trailers() const noexcept { return connection_.workspace().trailers; }
+// Before the end of the body, and if that is bad, they are not whole.
+const Fields& Request::trailers() const noexcept {
+  static const Fields none;
+  const detail::Body& body = connection_.body();
+  const bool are_whole = body.is_over() && body.failure() == Status::none;
+  return are_whole ? connection_.workspace().trailers : none;
+}
 const Address& Request::peer() const noexcept { return connection_.peer(); }
 
 bool Request::has_body() const noexcept {

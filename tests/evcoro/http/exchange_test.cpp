@@ -526,3 +526,26 @@ TEST_CASE("upgrades: a request that asks for one may be answered as others") {
     CHECK(response.upgrade("echo").error() == Errc::not_an_upgrade);
   });
 }
+
+TEST_CASE("http requests: trailers are there when the body is whole and not before") {
+  const std::string head =
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n";
+  const auto seen_by = [&](const std::string& end) {
+    std::vector<std::size_t> seen;
+    const Handler handler = [&](Request& request, Response&) {
+      std::array<std::byte, 3> buffer;
+      seen.push_back(request.trailers().size());
+      while (const evcoro::IoResult in = request.recv(buffer)) {
+        seen.push_back(request.trailers().size());
+        if (in.count == 0) return;
+      }
+      seen.push_back(request.trailers().size());
+    };
+    support::send_pieces(support::in_bytes(head + end), handler);
+    return seen;
+  };
+  CHECK(seen_by("\r\n").back() == 1);
+  CHECK(seen_by("\r\n").front() == 0);
+  CHECK(seen_by("no trailer\r\n\r\n").back() == 0);
+  CHECK(seen_by("").back() == 0);
+}
