@@ -110,7 +110,7 @@ TEST_CASE_METHOD(LoopFixture, "client proxies: tunnels that aren't made") {
   in_thread([&] {
     for (const auto& [answer, error] : cases) {
       INFO(answer);
-      ScriptedServer proxy{*loop, [&](Socket& socket, int) {
+      ScriptedServer proxy{*loop, [&, &answer = answer](Socket& socket, int) {
                              receive_request(socket);
                              say(socket, answer);
                            }};
