@@ -15,6 +15,7 @@
 #include <evcoro/child.hpp>
 #include <support/catch.hpp>
 #include <support/network.hpp>
+#include <support/process.hpp>
 
 namespace support {
 
@@ -42,6 +43,7 @@ class Folder {
 // thread. status, if not nullptr, gets its end.
 inline std::string run_command(std::vector<std::string> arguments, std::string_view input = {},
                                evcoro::ExitStatus* status = nullptr) {
+  skip_without_pidfd();
   const evcoro::CommandResult result =
       evcoro::run({.arguments = std::move(arguments), .errors = evcoro::Redirect::output()},
                   {.input = input, .output_limit = 64 << 20}, 5 * long_time);

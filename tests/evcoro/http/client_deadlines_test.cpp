@@ -50,7 +50,7 @@ TEST_CASE_METHOD(LoopFixture, "client deadlines: hold for the body too") {
                             stay(socket);
                           }};
     Client client{direct()};
-    auto response = client.get(server.url("/"), 50ms).value();
+    auto response = client.get(server.url("/"), 1s).value();
     CHECK(response.read_body().error() == std::errc::timed_out);
     CHECK(response.read_body(long_time).error() == std::errc::timed_out);
     CHECK(!response.is_complete());

@@ -228,6 +228,7 @@ TEST_CASE_METHOD(ClientsFixture, "slowhttptest finds the service available and i
 }
 
 TEST_CASE_METHOD(ClientsFixture, "nginx in front finds nothing amiss") {
+  support::skip_without_pidfd();
   with_server([&] {
     const std::string port = free_port();
     const std::string configuration = folder.add(
@@ -257,6 +258,7 @@ TEST_CASE_METHOD(ClientsFixture, "nginx in front finds nothing amiss") {
 }
 
 TEST_CASE_METHOD(ClientsFixture, "HAProxy in front finds nothing amiss") {
+  support::skip_without_pidfd();
   with_server([&] {
     const std::string port = free_port();
     const std::string configuration = folder.add(

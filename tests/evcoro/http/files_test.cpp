@@ -223,9 +223,11 @@ TEST_CASE("files: symbolic links that stay inside are followed and others are no
   fs::create_symlink("loop", site.path("loop"));
   fs::create_symlink("/proc/self/root", site.path("magic"));
   const Files files = site.files();
-  CHECK(get(files, "/inside").body == "0123456789");
-  CHECK(get(files, "/sub/inside").body == "0123456789");
-  CHECK(get(files, "/folder/").body == "<p>sub");
+  if (!support::running_on_valgrind()) {  // it has no openat2(2), without which none is followed
+    CHECK(get(files, "/inside").body == "0123456789");
+    CHECK(get(files, "/sub/inside").body == "0123456789");
+    CHECK(get(files, "/folder/").body == "<p>sub");
+  }
   for (const std::string_view target : {"/outside", "/absolute", "/up/secret.txt", "/loop",
                                         "/magic/etc/passwd", "/up/site/a.txt"}) {
     CAPTURE(target);

@@ -53,6 +53,7 @@ class ClientsFixture : public support::LoopFixture {
   // What a command writes to whom "hello" is said, until the answer to that has come, and it is
   // told to quit.
   std::string say_hello(std::vector<std::string> arguments) {
+    support::skip_without_pidfd();
     Command command{.arguments = std::move(arguments),
                     .in = Redirect::socket(),
                     .out = Redirect::socket(),
@@ -228,6 +229,7 @@ TEST_CASE_METHOD(ClientsFixture, "curl verifies us by name and with a certificat
 }
 
 TEST_CASE_METHOD(ClientsFixture, "we talk to openssl s_server and verify it") {
+  support::skip_without_pidfd();
   const TlsCertificate its = authority.sign({"a.test"});
   const std::string certificate = folder.add("server.pem", its.chain);
   const std::string key = folder.add("server.key", its.key);
