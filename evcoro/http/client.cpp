@@ -16,7 +16,7 @@ namespace evcoro::http {
 namespace detail {
 namespace {
 
-using Exchange = std::unique_ptr<ClientExchange>;
+using OwnExchange = std::unique_ptr<ClientExchange>;
 
 // What has the same effect once or twice, RFC 9110, 9.2.2.
 bool is_idempotent(Method method) noexcept {
@@ -67,10 +67,10 @@ class ClientState {
   ClientPool& pool() noexcept { return *pool_; }
 
  private:
-  Result<Exchange> perform(const ClientRequest& request, const Redirection& what,
-                           TimePoint deadline);
-  Result<Exchange> attempt(const RequestPlan& plan, const std::optional<Url>& proxy, bool is_retry,
-                           bool& may_retry, TimePoint deadline);
+  Result<OwnExchange> perform(const ClientRequest& request, const Redirection& what,
+                              TimePoint deadline);
+  Result<OwnExchange> attempt(const RequestPlan& plan, const std::optional<Url>& proxy,
+                              bool is_retry, bool& may_retry, TimePoint deadline);
 
   std::shared_ptr<const ClientOptions> options_;
   ProxySettings proxy_;
@@ -93,8 +93,8 @@ ClientState::ClientState(Loop& loop, ClientOptions options)
 }
 
 // On one connection. may_retry says whether another one may do better.
-Result<Exchange> ClientState::attempt(const RequestPlan& plan, const std::optional<Url>& proxy,
-                                      bool is_retry, bool& may_retry, TimePoint deadline) {
+Result<OwnExchange> ClientState::attempt(const RequestPlan& plan, const std::optional<Url>& proxy,
+                                         bool is_retry, bool& may_retry, TimePoint deadline) {
   auto lease = pool_->take(make_key(plan.url, proxy), is_retry, deadline);
   if (!lease) return lease.error();
   const bool is_reused = static_cast<bool>(lease->stream());
@@ -110,8 +110,8 @@ Result<Exchange> ClientState::attempt(const RequestPlan& plan, const std::option
   return error;
 }
 
-Result<Exchange> ClientState::perform(const ClientRequest& request, const Redirection& what,
-                                      TimePoint deadline) {
+Result<OwnExchange> ClientState::perform(const ClientRequest& request, const Redirection& what,
+                                         TimePoint deadline) {
   if (what.url.is_secure && !options_->secure) return Errc::no_secure_layer;
   const auto proxy = proxy_.proxy_for(what.url);
   if (!proxy) return proxy.error();

@@ -15,7 +15,7 @@ namespace evcoro::http::detail {
 namespace {
 
 // What is sent together with the head of a response is kept in memory.
-constexpr std::uint64_t small = 16 * 1024;
+constexpr std::uint64_t small_file = 16 * 1024;
 
 OwnedDescriptor open_folder(const std::string& folder) {
   OwnedDescriptor opened{::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
@@ -94,7 +94,7 @@ std::error_code FileStore::open(const std::string& path, std::string_view name,
   describe(status, made);
   made.type = type_of(name);
   made.opened = corothread::read_clock();
-  if (made.size <= small) read_content(made);
+  if (made.size <= small_file) read_content(made);
   return {};
 }
 

@@ -10,8 +10,8 @@ namespace {
 using Family = MetricsText::Family;
 
 constexpr Family requests{"http_requests_total", "counter", "Requests that were answered."};
-constexpr Family bytes{"http_response_body_bytes_total", "counter",
-                       "Bytes of responses' bodies that were sent."};
+constexpr Family body_bytes{"http_response_body_bytes_total", "counter",
+                            "Bytes of responses' bodies that were sent."};
 constexpr Family incomplete{"http_responses_incomplete_total", "counter",
                             "Responses that the end of their connection has cut short."};
 constexpr Family durations{"http_request_duration_seconds", "histogram",
@@ -145,7 +145,7 @@ void MetricsState::write_requests(MetricsText& text) {
     text.add(requests, {{"class", code.substr(0, 1) + "xx"}, {"code", code}},
              static_cast<double>(totals.by_code[i]));
   }
-  text.add(bytes, {}, static_cast<double>(totals.bytes));
+  text.add(body_bytes, {}, static_cast<double>(totals.bytes));
   text.add(incomplete, {}, static_cast<double>(totals.incomplete));
   write_durations(text, totals);
 }

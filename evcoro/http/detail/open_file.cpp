@@ -15,7 +15,7 @@ SharedFile FileCache::find(std::string_view path) {
   const auto found = index_.find(path);
   if (found == index_.end()) return nullptr;
   const Entries::iterator entry = found->second;
-  const SharedFile file = entry->second;
+  SharedFile file = entry->second;
   if (corothread::read_clock() - file->opened > time_ || !file->is_as_it_was()) {
     erase(entry);
     return nullptr;

@@ -11,7 +11,7 @@ namespace detail {
 namespace {
 
 // A piece that is no larger is sent together with what precedes it; larger ones in such slices.
-constexpr std::size_t small = 16 * 1024;
+constexpr std::size_t small_piece = 16 * 1024;
 constexpr std::size_t slice = 64 * 1024;
 
 void append_number(std::string& out, std::uint64_t number, int base = 10) {
@@ -83,7 +83,7 @@ std::error_code RequestWriter::flush() {
 }
 
 std::error_code RequestWriter::send_in_slices(std::string_view data) {
-  if (data.size() <= small) {
+  if (data.size() <= small_piece) {
     out_.append(data);
     return flush();
   }
@@ -110,7 +110,7 @@ std::error_code RequestWriter::write(std::string_view data) {
   if (!is_chunked_) return send_in_slices(data);
   append_number(out_, data.size(), 16);
   out_.append("\r\n");
-  if (data.size() <= small) {
+  if (data.size() <= small_piece) {
     out_.append(data).append("\r\n");
     return flush();
   }
