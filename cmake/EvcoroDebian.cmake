@@ -33,7 +33,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_BINARY_DIR}/trigg
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libevcoro-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-  "${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} (= ${PROJECT_VERSION}), libc-ares-dev (>= 1.18), libevent-dev (>= 2.1), libssl-dev (>= 3.0)")
+  "${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} (= ${PROJECT_VERSION}), libc-ares-dev (>= 1.18), libevent-dev (>= 2.1), libssl-dev (>= 3.0), zlib1g-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "${description} what it takes to build with evcoro in C++20 or C: headers,
 and files for CMake and pkg-config.")
 

@@ -58,7 +58,7 @@ function(evcoro_install_pkg_config)
     evcoro_install_layer_pc_file(tls "TLS for evcoro, by OpenSSL" "libssl >= 3.0, libcrypto >= 3.0")
   endif()
   if(TARGET evcoro_http)
-    evcoro_install_layer_pc_file(http "HTTP for evcoro, on llhttp" "")
+    evcoro_install_layer_pc_file(http "HTTP for evcoro, on llhttp" "zlib")
   endif()
 endfunction()
 
