@@ -93,6 +93,19 @@ class ClientsFixture : public support::LoopFixture {
     return run_command(std::move(command), input);
   }
 
+  // All ways, by what stands in front at url.
+  void check_all_through() {
+    const std::string large = support::pattern(300'000);
+    for (int i = 0; i < 3; ++i) {
+      CHECK(curl("/hello") == "hello\n");
+      CHECK(curl("/pieces") == "one\ntwo\nthree\n");
+      CHECK(curl("/peer") == "127.0.0.1");
+      CHECK(curl("/echo", {"--data-binary", "@-"}, large) == large);
+      CHECK(curl("/echo", {"--data-binary", "@-", "-H", "Transfer-Encoding: chunked"}, large) ==
+            large);
+    }
+  }
+
   support::Folder folder;
   ServerOptions options;
   std::string address;
@@ -245,15 +258,7 @@ TEST_CASE_METHOD(ClientsFixture, "nginx in front finds nothing amiss") {
     const Program nginx{{"nginx", "-e", folder.path() + "/errors", "-c", configuration}};
     wait_for(port);
     url = "http://127.0.0.1:" + port;
-    const std::string large = support::pattern(300'000);
-    for (int i = 0; i < 3; ++i) {
-      CHECK(curl("/hello") == "hello\n");
-      CHECK(curl("/pieces") == "one\ntwo\nthree\n");
-      CHECK(curl("/peer") == "127.0.0.1");
-      CHECK(curl("/echo", {"--data-binary", "@-"}, large) == large);
-      CHECK(curl("/echo", {"--data-binary", "@-", "-H", "Transfer-Encoding: chunked"}, large) ==
-            large);
-    }
+    check_all_through();
   });
 }
 
@@ -273,15 +278,7 @@ TEST_CASE_METHOD(ClientsFixture, "HAProxy in front finds nothing amiss") {
     const Program haproxy{{"haproxy", "-db", "-f", configuration}};
     wait_for(port);
     url = "http://127.0.0.1:" + port;
-    const std::string large = support::pattern(300'000);
-    for (int i = 0; i < 3; ++i) {
-      CHECK(curl("/hello") == "hello\n");
-      CHECK(curl("/pieces") == "one\ntwo\nthree\n");
-      CHECK(curl("/peer") == "127.0.0.1");
-      CHECK(curl("/echo", {"--data-binary", "@-"}, large) == large);
-      CHECK(curl("/echo", {"--data-binary", "@-", "-H", "Transfer-Encoding: chunked"}, large) ==
-            large);
-    }
+    check_all_through();
   });
 }
 
