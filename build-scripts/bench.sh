@@ -18,6 +18,8 @@
 #     memory                  of idle connections and parked threads, and the time to start those
 #     accept                  server CPU time of a connection that comes, has one echo and goes
 #     evhttp                  server CPU time of an evhttp's hello, from a thread and from a callback
+#     http                    an HTTP server's hello and a small file, latency, idle connections
+#     tls                     the same with TLS, and handshakes
 #     echo                    ping-pong: server CPU time and system calls per request
 #     echo_loops              the same on two loops, relative to one
 #     udp                     server CPU time of a datagram, one by one and in batches
@@ -26,7 +28,7 @@
 #     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn scopes pipe timers resolver sync memory accept evhttp echo echo_loops udp streaming latency instructions)
+readonly suites=(switch spawn scopes pipe timers resolver sync memory accept evhttp http tls echo echo_loops udp streaming latency instructions)
 build=$root/build/bench
 
 usage() {

@@ -25,8 +25,8 @@ packages_of() {
     check) echo clang clang-format clang-tidy git lintian python3-minimal shellcheck ;;
     package) echo dpkg-dev file ;;
     bench)
-      echo libbenchmark-dev libboost-context-dev libboost-fiber-dev python3 strace valgrind
-      echo golang-go libasio-dev libst-dev libuv1-dev # what evcoro is compared with
+      echo libbenchmark-dev libboost-context-dev libboost-fiber-dev openssl python3 strace valgrind
+      echo golang-go libasio-dev libst-dev libuv1-dev nginx-light # what evcoro is compared with
       ;;
     *) die "no package group '$1'; there are: build run test sanitize aarch64 check package bench" ;;
   esac

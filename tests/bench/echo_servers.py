@@ -31,6 +31,8 @@ class Server(NamedTuple):
     client: str = "client"
     loops: int = 1  # more than one: has that option
     cpus: int = 1  # that it may run on
+    options: tuple = ()  # of its own
+    client_options: tuple = ()
 
     def label(self):
         """Says in every row whether the server arms a timeout on each wait."""
@@ -79,11 +81,12 @@ class Match:
         self._client = None
         self._server = _start(cpus[:server.cpus], *launcher, build / server.program,
                               f"--connections={load.connections + load.reserve}",
-                              f"--buffer={load.buffer}", *options)
+                              f"--buffer={load.buffer}", *options, *server.options)
         port = self._expect(self._server, "listening ", START_SECONDS)
         self._client = _start(cpus[-1:], build / server.client, f"--port={port}",
                               f"--server-pid={self.server_pid}",
-                              f"--connections={load.connections}", f"--size={load.size}")
+                              f"--connections={load.connections}", f"--size={load.size}",
+                              *server.client_options)
         self._expect(self._client, "ready", START_SECONDS)
 
     def __enter__(self):

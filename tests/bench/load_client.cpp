@@ -32,10 +32,15 @@ LoadOptions parse_load_options(int argc, char** argv, LoadOptions options) {
                                             {"server-pid", required_argument, nullptr, 's'},
                                             {"connections", required_argument, nullptr, 'c'},
                                             {"size", required_argument, nullptr, 'm'},
+                                            {"path", required_argument, nullptr, 'u'},
+                                            {"tls", no_argument, nullptr, 't'},
                                             {}};
   for (int opt; (opt = getopt_long(argc, argv, "", long_options, nullptr)) != -1;) {
     if (opt == '?') std::exit(2);
+    if (opt == 't') options.tls = true;
+    if (optarg == nullptr) continue;
     const unsigned long value = std::strtoul(optarg, nullptr, 10);
+    if (opt == 'u') options.path = optarg;
     if (opt == 'p') options.port = static_cast<std::uint16_t>(value);
     if (opt == 's') options.server_pid = static_cast<pid_t>(value);
     if (opt == 'c') options.connections = value;

@@ -39,10 +39,12 @@ struct LoadOptions {
   pid_t server_pid = 0;
   std::size_t connections = 100;
   std::size_t size = 512;  // of a message, in bytes
+  std::string path = "/";  // of an HTTP request
+  bool tls = false;
 };
 
-// parse_load_options() reads --port=P --server-pid=PID [--connections=N] [--size=M]; bad ones end
-// the client.
+// parse_load_options() reads --port=P --server-pid=PID [--connections=N] [--size=M] [--path=/PATH]
+// [--tls]; bad ones end the client.
 LoadOptions parse_load_options(int argc, char** argv, LoadOptions defaults = {});
 
 // A command that takes longer has lost something: the client ends by SIGALRM.

@@ -10,6 +10,7 @@ import echo_loops_suite
 import echo_servers
 import echo_suite
 import evhttp_suite
+import http_suite
 import instructions_suite
 import latency_suite
 import memory_suite
@@ -17,6 +18,7 @@ import micro_suite
 import report
 import streaming_suite
 import sync_suite
+import tls_suite
 import udp_suite
 
 
@@ -76,6 +78,10 @@ def run_suite(suite, options):
         return echo_loops_suite.run(build, rounds, options.connections)
     if suite == "evhttp":
         return evhttp_suite.run(build, rounds)
+    if suite == "http":
+        return http_suite.run(build, rounds)
+    if suite == "tls":
+        return tls_suite.run(build, rounds)
     if suite == "sync":
         return sync_suite.run(build, rounds)
     if suite == "udp":

@@ -30,14 +30,6 @@ void measure_with(Connections& connections, pid_t server, Load load) {
   measure(cpu_clock_of(server), [&](std::size_t amount) { load(connections, amount); });
 }
 
-void measure_latency(Connections& connections) {
-  std::size_t requests = 0;
-  double rate = 0;
-  std::cin >> requests >> rate;
-  const Latency latency = send_at_rate(connections, requests, rate);
-  std::cout << latency.p50 << ' ' << latency.p99 << ' ' << latency.p999 << std::endl;
-}
-
 bool obey(const std::string& command, Connections& connections, pid_t server) {
   if (command == "ping-pong") {
     measure_with(connections, server, play_ping_pong);
@@ -50,7 +42,9 @@ bool obey(const std::string& command, Connections& connections, pid_t server) {
   } else if (command == "stream") {
     measure_with(connections, server, stream);
   } else if (command == "rate") {
-    measure_latency(connections);
+    measure_latency([&](std::size_t requests, double rate) {
+      return send_at_rate(connections, requests, rate);
+    });
   } else {
     return false;
   }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/bench/load_client.hpp"
+#include "tests/bench/rate_load.hpp"
 
 struct Connection {
   // Progress is which message is under way and how much of it has passed.
@@ -98,12 +99,6 @@ void play_rounds(Connections& connections, std::size_t requests, pid_t pid);
 // stream() sends `messages` messages on each connection, as fast as the socket takes them, and
 // receives meanwhile, so that up to four are always under way there and back.
 void stream(Connections& connections, std::size_t messages);
-
-struct Latency {
-  long long p50;  // nanoseconds, all of them
-  long long p99;
-  long long p999;
-};
 
 // send_at_rate() sends `requests` messages at random times, `rate` a second in the mean, no matter
 // how the server keeps up: a message's latency counts from the time when it was due.

@@ -1,8 +1,4 @@
-#include <algorithm>
-#include <cmath>
-#include <ctime>
 #include <fstream>
-#include <random>
 #include <string>
 
 #include "tests/bench/echo/client.hpp"
@@ -75,49 +71,14 @@ void stream(Connections& connections, std::size_t messages) {
   connections.watch(EPOLLIN);
 }
 
-namespace {
-
-// random_times() returns when each of `count` messages is due: a Poisson process, the same one for
-// every server.
-std::vector<long long> random_times(std::size_t count, double rate) {
-  std::mt19937_64 random(1);
-  std::exponential_distribution<double> gap(rate);
-  std::vector<long long> times(count);
-  double seconds = 0;
-  for (long long& time : times) time = std::llround((seconds += gap(random)) * 1e9);
-  return times;
-}
-
-long long percentile(std::vector<long long>& values, double share) {
-  const auto at =
-      values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), at, values.end());
-  return *at;
-}
-
-}  // namespace
-
 Latency send_at_rate(Connections& connections, std::size_t requests, double rate) {
-  const std::vector<long long> due = random_times(requests, rate);
   std::vector<Connection>& all = connections.all();
-  // Message i goes out on connection i modulo their number, and answers keep their order.
-  std::vector<std::size_t> oldest(all.size());  // unanswered message of each connection
-  for (std::size_t i = 0; i < oldest.size(); ++i) oldest[i] = i;
-  std::vector<long long> latencies;
-  latencies.reserve(requests);
-  std::size_t sent = 0;
-  const long long start = nanoseconds(CLOCK_MONOTONIC);
-  while (latencies.size() < requests) {
-    while (sent < requests && start + due[sent] <= nanoseconds(CLOCK_MONOTONIC)) {
-      if (!connections.send_some(all[sent % all.size()])) break;  // later, on the sender's account
-      ++sent;
-    }
-    connections.poll([&](Connection& connection, std::uint32_t) {
-      if (!connections.receive_some(connection)) return;
-      std::size_t& message = oldest[connection.index];
-      latencies.push_back(nanoseconds(CLOCK_MONOTONIC) - start - due[message]);
-      message += all.size();
-    });
-  }
-  return {percentile(latencies, 0.5), percentile(latencies, 0.99), percentile(latencies, 0.999)};
+  return send_at_rate(
+      all.size(), requests, rate,
+      [&](std::size_t index) { return connections.send_some(all[index]); },
+      [&](auto answered) {
+        connections.poll([&](Connection& connection, std::uint32_t) {
+          if (connections.receive_some(connection)) answered(connection.index);
+        });
+      });
 }
