@@ -1,7 +1,10 @@
-// Programs of others, for tests: run, and files for them.
+// Programs of others, for tests: run, or kept running, and files for them.
 //
 //   support::Folder folder;
 //   const std::string output = support::run_command({"curl", "-sS", url});
+//   const std::string port = support::free_port();
+//   const support::RunningCommand node{{"node", folder.add("server.js", text), port}};
+//   support::wait_for_port(port);
 #pragma once
 
 #include <cstdlib>
@@ -51,6 +54,42 @@ inline std::string run_command(std::vector<std::string> arguments, std::string_v
   REQUIRE(!result.error);
   if (status != nullptr) *status = result.status;
   return result.output;
+}
+
+// RunningCommand runs for as long as a test, such as nginx: it is killed in the end. In a thread.
+class RunningCommand {
+ public:
+  explicit RunningCommand(std::vector<std::string> arguments)
+      : child_(evcoro::Child::start({.arguments = std::move(arguments),
+                                     .out = evcoro::Redirect::null(),
+                                     .errors = evcoro::Redirect::null(),
+                                     .kill_on_destruction = true})
+                   .value()) {}
+  ~RunningCommand() {
+    child_.kill();
+    static_cast<void>(child_.wait(long_time));
+  }
+  RunningCommand(const RunningCommand&) = delete;
+  RunningCommand& operator=(const RunningCommand&) = delete;
+
+ private:
+  evcoro::Child child_;
+};
+
+// free_port() is a port of 127.0.0.1 that nobody has now.
+inline std::string free_port() {
+  const Listener listener;
+  return std::to_string(listener.address().port());
+}
+
+inline evcoro::Address address_of(const std::string& port) {
+  return evcoro::Address::loopback(AF_INET, static_cast<std::uint16_t>(std::stoi(port)));
+}
+
+// wait_for_port() waits until somebody listens there. In a thread.
+inline void wait_for_port(const std::string& port) {
+  REQUIRE(eventually(
+      [&] { return evcoro::connect(address_of(port), std::chrono::seconds{1}).has_value(); }));
 }
 
 }  // namespace support
