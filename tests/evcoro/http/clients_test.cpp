@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <evcoro/child.hpp>
 #include <evcoro/http/router.hpp>
 #include <evcoro/http/server.hpp>
 #include <evcoro/io/buffered_reader.hpp>
@@ -12,6 +11,7 @@
 #include <support/commands.hpp>
 #include <support/contains.hpp>
 #include <support/http.hpp>
+#include <support/proxies.hpp>
 
 using namespace evcoro;
 using namespace evcoro::http;
@@ -46,26 +46,6 @@ Router routes() {
   router.post("/echo", echo);
   return router;
 }
-
-// Runs for as long as a test: nginx, HAProxy.
-class Program {
- public:
-  explicit Program(std::vector<std::string> arguments)
-      : child_(Child::start({.arguments = std::move(arguments),
-                             .out = Redirect::null(),
-                             .errors = Redirect::null(),
-                             .kill_on_destruction = true})
-                   .value()) {}
-  ~Program() {
-    child_.kill();
-    (void)child_.wait(long_time);
-  }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
-
- private:
-  Child child_;
-};
 
 class ClientsFixture : public support::LoopFixture {
  public:
@@ -111,18 +91,6 @@ class ClientsFixture : public support::LoopFixture {
   std::string address;
   std::string url;
 };
-
-// A port of our own loopback address that nobody has now.
-std::string free_port() {
-  const support::Listener listener;
-  return std::to_string(listener.address().port());
-}
-
-// wait_for() waits until somebody listens at a port.
-void wait_for(const std::string& port) {
-  const auto address = Address::loopback(AF_INET, static_cast<std::uint16_t>(std::stoi(port)));
-  REQUIRE(support::eventually([&] { return connect(address, 1s).has_value(); }));
-}
 
 void skip_if_slow() {
   if (support::running_on_valgrind() || support::under_sanitizer()) {
@@ -243,21 +211,8 @@ TEST_CASE_METHOD(ClientsFixture, "slowhttptest finds the service available and i
 TEST_CASE_METHOD(ClientsFixture, "nginx in front finds nothing amiss") {
   support::skip_without_pidfd();
   with_server([&] {
-    const std::string port = free_port();
-    const std::string configuration = folder.add(
-        "nginx.conf",
-        "daemon off; worker_processes 1; pid " + folder.path() + "/pid; error_log " +
-            folder.path() + "/errors; events {} http { access_log off; client_body_temp_path " +
-            folder.path() + "/body; proxy_temp_path " + folder.path() +
-            "/proxy; fastcgi_temp_path " + folder.path() + "/f; uwsgi_temp_path " + folder.path() +
-            "/u; scgi_temp_path " + folder.path() + "/s; upstream us { server " + address +
-            "; keepalive 4; } server { listen 127.0.0.1:" + port +
-            "; location / { proxy_pass http://us; proxy_http_version 1.1; proxy_set_header "
-            "Connection \"\";"
-            " proxy_set_header X-Forwarded-For $remote_addr; proxy_request_buffering off; } } }");
-    const Program nginx{{"nginx", "-e", folder.path() + "/errors", "-c", configuration}};
-    wait_for(port);
-    url = "http://127.0.0.1:" + port;
+    const support::Proxy nginx{support::Proxy::nginx, address};
+    url = "http://" + nginx.address().to_string();
     check_all_through();
   });
 }
@@ -265,19 +220,8 @@ TEST_CASE_METHOD(ClientsFixture, "nginx in front finds nothing amiss") {
 TEST_CASE_METHOD(ClientsFixture, "HAProxy in front finds nothing amiss") {
   support::skip_without_pidfd();
   with_server([&] {
-    const std::string port = free_port();
-    const std::string configuration = folder.add(
-        "haproxy.cfg",
-        "defaults\n  mode http\n  timeout connect 60s\n  timeout client 60s\n  timeout server 60s\n"
-        "  option http-keep-alive\n"
-        "frontend in\n  bind 127.0.0.1:" +
-            port +
-            "\n  default_backend us\n"
-            "backend us\n  option httpchk GET /hello\n  option forwardfor\n  server us " +
-            address + "\n");
-    const Program haproxy{{"haproxy", "-db", "-f", configuration}};
-    wait_for(port);
-    url = "http://127.0.0.1:" + port;
+    const support::Proxy haproxy{support::Proxy::haproxy, address};
+    url = "http://" + haproxy.address().to_string();
     check_all_through();
   });
 }
