@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the named groups need, and the one place that names them.
+# Installs the Debian packages that the named groups need, and the one place that names them. What
+# tests need of npm's, build-scripts/npm/package.json names, and install_npm.sh fetches.
 #
 #   install_packages.sh GROUP...      GROUP: build run test sanitize aarch64 check package bench
 #
@@ -17,8 +18,8 @@ packages_of() {
     test)
       echo catch2 gdb iproute2 libssl-dev nftables procps strace valgrind
       # Clients, and proxies, of others.
-      echo apache2-utils curl gnutls-bin haproxy nghttp2-client nginx-light nodejs node-undici openssl
-      echo slowhttptest sslscan testssl.sh wrk
+      echo apache2-utils curl gnutls-bin haproxy nghttp2-client nginx-light nodejs node-registry-url
+      echo node-undici openssl slowhttptest sslscan testssl.sh wrk
       ;;
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
     aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;
@@ -51,14 +52,17 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 fi
 
 list=$(missing "${wanted[@]}")
-[[ -n $list ]] || exit 0
-mapfile -t packages <<<"$list"
+if [[ -n $list ]]; then
+  mapfile -t packages <<<"$list"
 
-[[ $(id -u) -eq 0 ]] || command -v sudo >/dev/null ||
-  die "neither root nor sudo; as root, run: apt-get install ${packages[*]}"
+  [[ $(id -u) -eq 0 ]] || command -v sudo >/dev/null ||
+    die "neither root nor sudo; as root, run: apt-get install ${packages[*]}"
 
-echo "installing ${packages[*]}" >&2
-log=$(mktemp -t evcoro-install.XXXXXX)
-quietly "$log" apt update
-quietly "$log" apt install --no-install-recommends "${packages[@]}"
-rm -f "$log"
+  echo "installing ${packages[*]}" >&2
+  log=$(mktemp -t evcoro-install.XXXXXX)
+  quietly "$log" apt update
+  quietly "$log" apt install --no-install-recommends "${packages[@]}"
+  rm -f "$log"
+fi
+
+if [[ " $* " == *" test "* ]]; then "$root/build-scripts/install_npm.sh"; fi

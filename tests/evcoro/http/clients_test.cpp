@@ -1,6 +1,7 @@
-// HTTP with the programs of others: curl, wrk, h2load, ab, slowhttptest; and behind nginx and
-// HAProxy.
+// HTTP with the programs of others: curl, wrk, h2load, ab, autocannon, slowhttptest, undici; and
+// behind nginx and HAProxy.
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -170,6 +171,29 @@ TEST_CASE_METHOD(ClientsFixture, "wrk and h2load and ab find no error") {
       CHECK_THAT(ab, contains("Failed requests:        0") &&
                          contains("Complete requests:      5000") && !contains("Non-2xx"));
     }
+  });
+}
+
+TEST_CASE_METHOD(ClientsFixture, "autocannon finds no error with keep-alive and with pipelining") {
+  skip_if_slow();
+  const std::string autocannon = EVCORO_NPM_MODULES "/autocannon/autocannon.js";
+  if (!std::filesystem::exists(autocannon)) {
+    support::skip("autocannon isn't there: build-scripts/install_packages.sh test fetches it");
+  }
+  with_server([&] {
+    const auto run = [&](const std::string& path, const std::vector<std::string>& more) {
+      std::vector<std::string> command{"node", autocannon, "--json", "--no-progress", "-c", "20"};
+      command.insert(command.end(), more.begin(), more.end());
+      command.push_back(url + path);
+      std::string said = run_command(std::move(command));
+      CHECK_THAT(said, contains("\"errors\":0,\"timeouts\":0,\"mismatches\":0,\"non2xx\":0"));
+      CHECK_THAT(said, contains("\"resets\":0"));
+      return said;
+    };
+    CHECK_THAT(run("/hello", {"--amount", "4000", "--expectBody", "hello\n"}),
+               contains("\"2xx\":4000"));
+    // Of those that are still under way at the end it counts none, whoever serves.
+    CHECK_THAT(run("/pieces", {"--duration", "1", "--pipelining", "8"}), !contains("\"2xx\":0"));
   });
 }
 
