@@ -18,6 +18,16 @@
 
 namespace support {
 
+inline std::string get_request(std::string_view target = "/", std::string_view fields = "") {
+  return "GET " + std::string{target} + " HTTP/1.1\r\nHost: example.org\r\n" + std::string{fields} +
+         "\r\n";
+}
+
+inline std::string post_request(std::string_view body, std::string_view fields = "") {
+  return "POST / HTTP/1.1\r\nHost: x\r\n" + std::string{fields} +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string{body};
+}
+
 // echo_body() answers with the body of the request, and with its path if there is none.
 inline void echo_body(evcoro::http::Request& request, evcoro::http::Response& response) {
   if (!request.has_body()) return static_cast<void>(response.send(request.path()));
