@@ -48,11 +48,13 @@ while read -r _ file sum; do
 done <<<"$list"
 
 echo "fetching $number packages of npm's registry ..." >&2
-if ! curl -fsSL --no-progress-meter --parallel --fail-early --retry 2 --connect-timeout 20 --max-time 120 -K "$work/urls"; then
+if ! curl -fsSL --no-progress-meter --parallel --fail-early --retry 2 --connect-timeout 20 --max-time 120 \
+  -K "$work/urls" 2>"$work/errors"; then
+  head -n 1 "$work/errors" >&2
   echo "npm's registry can't be reached: tests that need its packages are skipped" >&2
   exit 0
 fi
-sha512sum --check --quiet "$work/sums" >&2 || die "a package is not the one that $lock names"
+sha512sum --check --strict --quiet "$work/sums" >&2 || die "a package is not the one that $lock names"
 
 rm -rf "$target"
 number=0
