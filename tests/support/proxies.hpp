@@ -31,8 +31,9 @@ class Proxy {
     const std::string& path = folder_.path();
     const std::string configuration =
         "daemon off; worker_processes 1; pid " + path + "/pid; error_log " + path +
-        "/errors; events {} http { access_log off; client_body_temp_path " + path +
-        "/body; proxy_temp_path " + path + "/proxy; fastcgi_temp_path " + path +
+        "/errors; events {} http { access_log off; lingering_timeout 100ms; "
+        "client_body_temp_path " +
+        path + "/body; proxy_temp_path " + path + "/proxy; fastcgi_temp_path " + path +
         "/f; uwsgi_temp_path " + path + "/u; scgi_temp_path " + path + "/s; upstream us { server " +
         server + "; keepalive 4; } server { listen 127.0.0.1:" + port_ +
         "; location / { proxy_pass http://us; proxy_http_version 1.1; proxy_set_header "

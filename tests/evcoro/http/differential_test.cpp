@@ -75,7 +75,7 @@ std::string nginx_configuration(const std::string& folder, const std::string& po
   std::string text = R"(
 daemon off; worker_processes 1; pid FOLDER/pid; error_log FOLDER/errors; events {}
 http {
-  access_log off;
+  access_log off; lingering_timeout 100ms;
   client_body_buffer_size 2m;
   client_body_temp_path FOLDER/b; proxy_temp_path FOLDER/p; fastcgi_temp_path FOLDER/f;
   uwsgi_temp_path FOLDER/u; scgi_temp_path FOLDER/s;
