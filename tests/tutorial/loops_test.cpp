@@ -1,6 +1,7 @@
 // The chapters about loops and sockets print what their pages say; the servers serve the client of
 // chapter 8.
 #include <tutorial/chapter.hpp>
+#include <tutorial/server.hpp>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -19,35 +20,9 @@ using support::Ended;
 using tutorial::Chapter;
 using tutorial::expected;
 using tutorial::require_prints_as_expected;
+using tutorial::Server;
 
 namespace {
-
-// Server is the program of a chapter that listens on a port which the system chose. Its output has
-// the port of the pages, 9999, in the place of that.
-class Server : public Chapter {
- public:
-  explicit Server(const std::string& name, const std::string& any_port = "127.0.0.1:0",
-                  const Options& options = {})
-      : Chapter(name, {any_port}, options) {
-    const std::string_view announcement = "listening on ";
-    if (!read_until(announcement) || !read_until("\n")) {
-      wait();
-      throw std::runtime_error(name + " doesn't start: " + output + errors);
-    }
-    const std::size_t begin = output.find(announcement) + announcement.size();
-    address_ = output.substr(begin, output.find('\n', begin) - begin);
-  }
-
-  const std::string& address() const { return address_; }
-
-  std::string output_of_the_pages() const {
-    std::string text = output;
-    return text.replace(text.find(address_), address_.size(), "127.0.0.1:9999");
-  }
-
- private:
-  std::string address_;
-};
 
 // ServerInput is a pipe to a server's standard input.
 class ServerInput {
@@ -318,26 +293,6 @@ TEST_CASE("chapter 32, loops on every core") {
 }
 
 TEST_CASE("chapter 33, echo under TLS") { require_prints_as_expected("33_tls_echo"); }
-
-TEST_CASE("chapter 34, a web server") {
-  const Server server{"34_web_server"};
-  const std::string at = " " + server.address();
-  std::string seen;
-  for (const std::string& arguments : {at + "/", at + "/hello/world", at + "/slow",
-                                       " -d whisper" + at + "/shout", at + "/nowhere"}) {
-    std::string shown = arguments;
-    shown.replace(shown.find(server.address()), server.address().size(), "127.0.0.1:8080");
-    seen += "$ curl" + shown + "\n";
-    FILE* const curl = ::popen(("curl -sS --noproxy '*'" + arguments).c_str(), "r");
-    REQUIRE(curl != nullptr);
-    char buffer[256];
-    std::string answer;
-    while (std::fgets(buffer, sizeof buffer, curl) != nullptr) answer += buffer;
-    REQUIRE(::pclose(curl) == 0);
-    seen += answer + (answer.ends_with("\n") ? "" : "\n");
-  }
-  REQUIRE(seen == expected("34_web_server"));
-}
 
 TEST_CASE("chapters 20 to 23, an application takes coroutines in") {
   const std::string name = GENERATE("20_before", "21_attach", "22_handler", "23_lines");
