@@ -8,6 +8,7 @@
 
 using tutorial::Command;
 using tutorial::expected;
+using tutorial::require_prints_as_expected;
 using tutorial::Server;
 using tutorial::transcript;
 
@@ -57,3 +58,5 @@ TEST_CASE("chapter 35, an upload that has no plain name, is there, or is too sho
   REQUIRE(folder.read("numbers.txt") == numbers(3));
   REQUIRE(folder.read("short.txt").empty());
 }
+
+TEST_CASE("chapter 36, a client") { require_prints_as_expected("36_http_client"); }
