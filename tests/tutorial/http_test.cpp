@@ -2,6 +2,7 @@
 #include <tutorial/chapter.hpp>
 #include <tutorial/server.hpp>
 
+#include <csignal>
 #include <regex>
 
 #include <support/folder.hpp>
@@ -60,3 +61,17 @@ TEST_CASE("chapter 35, an upload that has no plain name, is there, or is too sho
 }
 
 TEST_CASE("chapter 36, a client") { require_prints_as_expected("36_http_client"); }
+
+TEST_CASE("chapter 37, a web server inside libevent") {
+  Server server{"37_web_server_inside_libevent"};
+  REQUIRE(Command{server, "curl 127.0.0.1:8080/temperature"}.output() == "20 degrees\n");
+  Command boiling{server, "curl 127.0.0.1:8080/boiling"};
+  REQUIRE(server.read_until("somebody waits\n"));
+  REQUIRE(Command{server, "curl -d '' 127.0.0.1:8080/on"}.output() == "it is on\n");
+  server.signal(SIGTERM);
+  REQUIRE(boiling.output() == "tea!\n");
+  REQUIRE(server.wait().status == 0);
+  REQUIRE(server.output_of_the_pages("127.0.0.1:8080") ==
+          expected("37_web_server_inside_libevent"));
+  REQUIRE(server.errors.empty());
+}
