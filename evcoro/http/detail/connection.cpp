@@ -214,9 +214,13 @@ void Connection::answer(Status status) {
 
 // --- whether the peer is there ---
 
+// What is received could take the place of trailers.
+bool Connection::can_look_ahead() const noexcept {
+  return workspace_->trailers.empty() && input_.window().size() < most_looked_ahead;
+}
+
 bool Connection::peer_has_left() {
-  if (!workspace_->trailers.empty()) return has_left_;  // what is received could take their place
-  while (!has_left_ && input_.window().size() < most_looked_ahead) {
+  while (!has_left_ && can_look_ahead()) {
     const IoResult in = stream_.recv(input_.room(), no_wait);
     input_.added(in.count);
     if (in.error == std::errc::timed_out) return false;
@@ -229,7 +233,7 @@ std::error_code Connection::wait_for_departure(Timeout timeout) {
   const TimePoint deadline = timeout.deadline();
   while (!peer_has_left()) {
     if (is_draining()) return std::make_error_code(std::errc::operation_canceled);
-    const bool can_know = stream_.can_wait() && input_.window().size() < most_looked_ahead;
+    const bool can_know = stream_.can_wait() && can_look_ahead();
     if (const auto error = wait_as_idle(deadline, can_know)) return error;
     if (!can_know) return std::make_error_code(std::errc::timed_out);
   }

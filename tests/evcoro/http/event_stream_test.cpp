@@ -48,6 +48,15 @@ std::string until(const RawSocket& client, std::string_view text) {
   return all;
 }
 
+// ReadableStream says that it is readable, whatever happens; a hundred times.
+struct ReadableStream : support::PieceStream {
+  using PieceStream::PieceStream;
+  std::error_code wait_readable(Timeout = {}) {
+    return ++waits < 100 ? std::error_code{} : std::make_error_code(std::errc::io_error);
+  }
+  int waits = 0;
+};
+
 ServerOptions on(stacks::StackPool& pool) {
   ServerOptions options;
   options.acceptor.stacks = &pool;
@@ -159,6 +168,24 @@ TEST_CASE_METHOD(LoopFixture, "events: a pause ends when the client leaves") {
     client.close();
     CHECK(!is_over.wait(support::long_time));
     CHECK(error == http::Errc::connection_lost);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "events: a pause behind trailers lasts as long as it is to") {
+  in_thread([&] {
+    ReadableStream stream{{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           "0\r\nA: b\r\n\r\n"}};
+    bool goes_on = false;
+    std::string trailer;
+    serve(stream, [&](Request& asked, Response& response) {
+      CHECK(asked.read_body());
+      EventStream events{asked, response};
+      goes_on = events.pause(1ms);
+      trailer = asked.trailers().get_or("A");
+    });
+    CHECK(goes_on);
+    CHECK(trailer == "b");
+    CHECK(stream.waits < 10);
   });
 }
 
