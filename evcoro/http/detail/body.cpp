@@ -78,17 +78,22 @@ std::chrono::nanoseconds Body::own_patience() const noexcept {
   return std::max(std::chrono::duration_cast<std::chrono::nanoseconds>(rest), {});
 }
 
-IoResult Body::receive(std::span<std::byte> to, Patience& patience) {
-  if (const auto error = output_.flush()) return {0, error};
-  if (!patience.may_wait()) return stream_.recv(to, no_wait);
+IoResult Body::receive_in_time(std::span<std::byte> to, Patience& patience) {
   const TimePoint begin = Clock::now();
   const TimePoint own = begin + own_patience();
   IoResult in = stream_.recv(to, std::min(own, patience.deadline()));
   waited_ += Clock::now() - begin;
-  received_ += in.count;
   if (in.error == std::errc::timed_out && own <= patience.deadline()) {
     in.error = fail(Status::request_timeout);
   }
+  return in;
+}
+
+IoResult Body::receive(std::span<std::byte> to, Patience& patience) {
+  if (const auto error = output_.flush()) return {0, error};
+  IoResult in =
+      patience.may_wait() ? receive_in_time(to, patience) : stream_.recv(to, no_wait);
+  received_ += in.count;
   if (!in.error && in.count == 0) {
     fail(Status::bad_request);
     in.error = evcoro::Errc::unexpected_end;

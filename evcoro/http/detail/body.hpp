@@ -58,6 +58,7 @@ class Body {
   void pass(std::span<const std::byte> data) noexcept;
   std::size_t take(std::span<std::byte> buffer) noexcept;
   std::error_code receive_more(evcoro::detail::Patience& patience);
+  IoResult receive_in_time(std::span<std::byte> to, evcoro::detail::Patience& patience);
   IoResult receive(std::span<std::byte> to, evcoro::detail::Patience& patience);
   std::chrono::nanoseconds own_patience() const noexcept;
   std::error_code fail(Status status) noexcept;

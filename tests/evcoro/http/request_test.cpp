@@ -179,3 +179,28 @@ TEST_CASE("expectations: others are refused and old clients have none") {
   CHECK(ask("POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\na").at(0).status ==
         200);
 }
+
+TEST_CASE("bodies: a client that has left is noticed without waiting too") {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\n";
+  const std::vector<std::string> texts{
+      head + "Content-Length: 5\r\n\r\n", head + "Content-Length: 5\r\n\r\nhel",
+      head + "Transfer-Encoding: chunked\r\n\r\n5", head + "Transfer-Encoding: chunked\r\n\r\n",
+      head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"};
+  for (const std::string& text : texts) {
+    for (const std::size_t size : {std::size_t{10}, std::size_t{10'000}}) {
+      support::PieceStream stream{{text}};
+      std::error_code error;
+      serve(stream, [&](Request& request, Response&) {
+        std::string buffer(size, ' ');
+        IoResult in;
+        while ((in = request.recv(std::as_writable_bytes(std::span{buffer}), evcoro::no_wait))) {
+          if (in.count == 0) break;
+        }
+        error = in.error;
+        CHECK(request.read_body(evcoro::no_wait).error() == Errc::malformed);
+      });
+      CHECK(error == evcoro::Errc::unexpected_end);
+      CHECK(support::status_of(stream.sent) == 400);
+    }
+  }
+}
