@@ -42,7 +42,7 @@ void Body::start(const Head& head, Fields& trailers) {
   left_ = head.length;
   seen_ = 0;
   received_ = input_.window().size();
-  waited_ = {};
+  waited_ = idle_ = {};
   trailers.clear();
   if (is_chunked()) parser_.start_body(trailers);
 }
@@ -69,7 +69,8 @@ std::error_code Body::begin() {
 
 // How long to wait for the next byte: until the body is idle, or slower than its rate.
 std::chrono::nanoseconds Body::own_patience() const noexcept {
-  std::chrono::nanoseconds patience = limits_.body_idle;
+  const std::chrono::nanoseconds patience =
+      std::max<std::chrono::nanoseconds>(limits_.body_idle - idle_, {});
   if (limits_.body_rate == 0) return patience;
   const auto earned = std::chrono::duration<double>(static_cast<double>(received_) /
                                                     static_cast<double>(limits_.body_rate));
@@ -82,7 +83,9 @@ IoResult Body::receive_in_time(std::span<std::byte> to, Patience& patience) {
   const TimePoint begin = Clock::now();
   const TimePoint own = begin + own_patience();
   IoResult in = stream_.recv(to, std::min(own, patience.deadline()));
-  waited_ += Clock::now() - begin;
+  const auto took = Clock::now() - begin;
+  waited_ += took;
+  idle_ = in.count > 0 ? took.zero() : idle_ + took;
   if (in.error == std::errc::timed_out && own <= patience.deadline()) {
     in.error = fail(Status::request_timeout);
   }

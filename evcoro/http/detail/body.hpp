@@ -78,7 +78,8 @@ class Body {
   std::uint64_t left_ = 0;      // of one with a length
   std::uint64_t seen_ = 0;      // of one in chunks: the sizes so far
   std::uint64_t received_ = 0;  // from the stream
-  std::chrono::nanoseconds waited_{0};
+  std::chrono::nanoseconds waited_{0};  // in all
+  std::chrono::nanoseconds idle_{0};    // since the last byte
 };
 
 }  // namespace evcoro::http::detail

@@ -160,6 +160,25 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: a handler's own loses nothing of the b
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "deadlines: short waits of a handler don't put off a body's own") {
+  in_thread([&] {
+    Limits limits = patient();
+    limits.body_idle = std::chrono::milliseconds{50};
+    std::error_code error;
+    ServedPair served{*loop, limits, [&](Request& request, Response&) {
+                        const TimePoint latest = Clock::now() + support::long_time;
+                        std::array<std::byte, 10> buffer;
+                        do {
+                          error = request.recv(buffer, std::chrono::milliseconds{5}).error;
+                        } while (error && error != http::Errc::body_too_slow &&
+                                 Clock::now() < latest);
+                      }};
+    served.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+    CHECK(support::status_of(served.finish()) == 408);
+    CHECK(error == http::Errc::body_too_slow);
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "deadlines: a client that takes nothing") {
   in_thread([&] {
     Limits limits = patient();
