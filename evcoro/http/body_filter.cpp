@@ -21,7 +21,7 @@ constexpr std::size_t file_piece = 16 * 1024;
 constexpr std::size_t most_gathered = 16 * 1024;
 
 std::error_code cut(detail::Output& output, std::error_code error) {
-  output.cut(error);
+  output.break_off(error);
   return error;
 }
 

@@ -209,7 +209,7 @@ std::error_code Response::end() {
     if (const auto error = begin(length)) return error;
   }
   if (has_length_ && sent_ != length_ && !omits_body()) {
-    connection_.output().cut(Errc::wrong_length);
+    connection_.output().break_off(Errc::wrong_length);
     return Errc::wrong_length;
   }
   if (filter_ != nullptr && !omits_body()) {

@@ -166,8 +166,9 @@ bool Connection::settle(Response& response) {
     answer(has_thrown ? Status::internal_server_error : body_.failure());
     return false;
   }
-  if (has_thrown && !response.is_complete()) {
-    output_.cut(std::make_error_code(std::errc::operation_canceled));
+  if (has_thrown && !response.is_complete()) {  // a filter may have gone with the handler
+    output_.break_off(std::make_error_code(std::errc::operation_canceled));
+    return false;
   }
   if (response.end() || output_.error()) return false;
   if (has_thrown || response.closes_ || !body_.drop()) {

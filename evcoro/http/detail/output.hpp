@@ -45,6 +45,12 @@ class Output {
   }
   std::error_code error() const noexcept { return error_; }
 
+  // break_off() does so, behind what is in the buffer: earlier responses may be there, too.
+  void break_off(std::error_code error) {
+    flush();
+    cut(error);
+  }
+
  private:
   template <class Attempt>
   IoResult send_all(std::size_t size, Attempt attempt);

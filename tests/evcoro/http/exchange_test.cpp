@@ -2,6 +2,7 @@
 #include <array>
 #include <stdexcept>
 
+#include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/error.hpp>
 #include <support/http.hpp>
 
@@ -73,6 +74,60 @@ TEST_CASE("connections: a handler that throws") {
   }));
   REQUIRE(complete.size() == 1);
   CHECK(complete[0].body == "complete");
+}
+
+TEST_CASE("connections: a filter that has gone with an exception isn't used any more") {
+  struct Filter : BodyFilter {
+    explicit Filter(int& count) : calls(count) {}
+    bool begin(Response&, std::optional<std::uint64_t>) override { return true; }
+    bool pass(std::string_view data, Pass, std::string& out) override {
+      ++calls;
+      out.append(data);
+      return true;
+    }
+    int& calls;
+  };
+  int calls = 0;
+  Filter filter{calls};  // it is there all the time, for a call too many to do no harm
+  support::PieceStream stream{{get()}};
+  CHECK_THROWS(serve(stream, [&](Request&, Response& response) {
+    response.set_filter(&filter);
+    response.write("begun");
+    throw std::runtime_error{"oops"};
+  }));
+  CHECK(calls == 1);
+  CHECK(stream.sent.ends_with("5\r\nbegun\r\n"));
+}
+
+TEST_CASE("connections: what breaks off takes no earlier response with it") {
+  const auto sent_with = [&](const Handler& handler) {
+    support::PieceStream stream{{get("/first") + get("/second")}};
+    try {
+      serve(stream, [&](Request& request, Response& response) {
+        request.path() == "/first" ? static_cast<void>(response.send("first"))
+                                   : handler(request, response);
+      });
+    } catch (const std::runtime_error&) {
+    }
+    return stream.sent;
+  };
+  const std::vector<Handler> handlers{
+      [](Request&, Response& response) { response.set_content_length(5); },
+      [](Request&, Response& response) {
+        struct Broken : BodyFilter {
+          bool begin(Response&, std::optional<std::uint64_t>) override { return true; }
+          bool pass(std::string_view, Pass, std::string&) override { return false; }
+        } broken;
+        response.set_filter(&broken);
+        CHECK(response.send("text"));
+        response.set_filter(nullptr);
+      },
+      [](Request&, Response&) { throw std::runtime_error{"oops"}; }};
+  for (const Handler& handler : handlers) {
+    const std::string sent = sent_with(handler);
+    std::string_view rest = sent;
+    CHECK(support::parse_reply(rest).body == "first");
+  }
 }
 
 TEST_CASE("connections: a bad body is answered unless the handler does") {
