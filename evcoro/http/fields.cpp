@@ -45,6 +45,18 @@ Fields& Fields::operator=(const Fields& other) {
   return *this;
 }
 
+// Whether they are guarded is a matter of whose they are.
+Fields& Fields::operator=(Fields&& other) noexcept {
+  entries_ = std::move(other.entries_);
+  text_ = std::move(other.text_);
+  borrowed_ = other.borrowed_;
+  if (!is_guarded_) return *this;
+  std::erase_if(entries_, [&](const detail::FieldEntry& entry) {
+    return is_reserved({text() + entry.name, entry.name_size});
+  });
+  return *this;
+}
+
 std::optional<std::string_view> Fields::get(std::string_view name) const noexcept {
   for (const Field field : *this) {
     if (equals_ignoring_case(field.name, name)) return field.value;

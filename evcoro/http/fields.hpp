@@ -8,7 +8,7 @@
 //
 // Those of a request are views into the connection's buffer: good as long as the request, and not
 // copied one by one. All others, and copies, own their text; views of these are good until they are
-// changed.
+// changed. Of what is assigned to those of a response all is left out that they refuse.
 #pragma once
 
 #include <cstddef>
@@ -49,7 +49,7 @@ class EVCORO_API Fields {
   Fields(const Fields& other);
   Fields& operator=(const Fields& other);
   Fields(Fields&&) noexcept = default;
-  Fields& operator=(Fields&&) noexcept = default;
+  Fields& operator=(Fields&& other) noexcept;
   ~Fields() = default;
 
   std::size_t size() const noexcept { return entries_.size(); }

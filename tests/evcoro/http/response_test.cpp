@@ -214,3 +214,27 @@ TEST_CASE("responses: server and date can be set") {
   CHECK(replies.at(0).field("Date") == "today");
   CHECK(replies.at(1).field("Server") == "evcoro");
 }
+
+TEST_CASE("responses: fields that are assigned can't change the framing either") {
+  const std::string text =
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n"
+      "A: b\r\n\r\n0\r\n\r\n";
+  const auto replies = ask(text + text, [&](Request& request, Response& response) {
+    response.fields() = request.fields();
+    CHECK(response.fields().size() == 2);
+    Fields own;
+    CHECK(!own.add("Content-Length", "7"));
+    CHECK(!own.add("C", "d"));
+    response.trailers() = own;
+    CHECK(response.trailers().size() == 1);
+    response.trailers() = std::move(own);
+    CHECK(response.trailers().size() == 1);
+    CHECK(response.fields().set("Content-Length", "7") == Errc::reserved_field);
+    response.write("hello");
+  });
+  REQUIRE(replies.size() == 2);
+  CHECK(replies[0].field("A") == "b");
+  CHECK(replies[0].body == "hello");
+  CHECK(replies[0].trailers == "C: d\r\n");
+  CHECK(replies[0].field("Connection").empty());
+}
