@@ -52,6 +52,18 @@ void append_fields(std::string& out, const Fields& fields) {
   for (const auto [name, value] : fields) append_field(out, name, value);
 }
 
+// Without memory nothing of a head stays, for another may take its place.
+template <class Function>
+void append_whole(std::string& out, Function&& append) {
+  const std::size_t before = out.size();
+  try {
+    append();
+  } catch (...) {
+    out.resize(before);
+    throw;
+  }
+}
+
 }  // namespace
 
 // --- the head ---
@@ -118,7 +130,8 @@ std::error_code Response::begin(std::optional<std::uint64_t> length) {
   is_chunked_ = is_endless && connection_.head().minor == 1;
   if ((is_endless && !is_chunked_) || !connection_.keeps_alive()) closes_ = true;
   connection_.body().withhold_continue();
-  append_head(has_framing ? announced : std::nullopt);
+  append_whole(connection_.output().buffer(),
+               [&] { append_head(has_framing ? announced : std::nullopt); });
   body_begin_ = connection_.output().position();
   phase_ = Phase::body;
   has_length_ = length.has_value();
@@ -249,11 +262,13 @@ Result<Upgraded> Response::upgrade(std::string_view protocol) {
     return Errc::not_an_upgrade;
   }
   std::string& out = connection_.output().buffer();
-  append_status(out, Status::switching_protocols);
-  append_field(out, "Connection", "Upgrade");
-  append_field(out, "Upgrade", protocol);
-  append_fields(out, fields());
-  out.append("\r\n");
+  append_whole(out, [&] {
+    append_status(out, Status::switching_protocols);
+    append_field(out, "Connection", "Upgrade");
+    append_field(out, "Upgrade", protocol);
+    append_fields(out, fields());
+    out.append("\r\n");
+  });
   body_begin_ = connection_.output().position();
   phase_ = Phase::complete;
   is_upgraded_ = true;

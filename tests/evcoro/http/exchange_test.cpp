@@ -4,6 +4,7 @@
 
 #include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/error.hpp>
+#include <support/failing_new.hpp>
 #include <support/http.hpp>
 
 using namespace evcoro::http;
@@ -127,6 +128,33 @@ TEST_CASE("connections: what breaks off takes no earlier response with it") {
     const std::string sent = sent_with(handler);
     std::string_view rest = sent;
     CHECK(support::parse_reply(rest).body == "first");
+  }
+}
+
+TEST_CASE("connections: without memory nobody gets a half of a head") {
+  const std::string text = get("/", "Connection: upgrade\r\nUpgrade: echo\r\n");
+  const std::vector<Handler> handlers{
+      [](Request&, Response& response) {
+        response.fields().set("A", std::string(3000, 'a'));
+        response.send("hello");
+      },
+      [](Request&, Response& response) {
+        response.fields().set("A", std::string(3000, 'a'));
+        static_cast<void>(response.upgrade("echo"));
+      }};
+  for (const Handler& handler : handlers) {
+    int without = 0;
+    support::fail_each_new([&](support::FailingNew& failing) {
+      support::PieceStream stream{{text}};
+      stream.sent.reserve(10'000);
+      failing.run([&] { serve(stream, handler); });
+      if (stream.sent.empty()) return;
+      const auto replies = support::parse_replies(stream.sent);
+      REQUIRE(replies.size() == 1);
+      CHECK(replies[0].head.rfind("HTTP/1.1") == 0);
+      if (replies[0].status == 500) ++without;
+    });
+    CHECK(without > 0);
   }
 }
 
