@@ -172,7 +172,7 @@ bool Connection::settle(Response& response) {
   }
   if (response.end() || output_.error()) return false;
   if (has_thrown || response.closes_ || !body_.drop()) {
-    has_unread_ = !body_.is_over() || !input_.empty();
+    has_unread_ = !body_.is_over() || has_more();
     return false;
   }
   if (flush_response()) return false;
@@ -228,6 +228,13 @@ bool Connection::peer_has_left() {
     has_left_ = in.error || in.count == 0;
   }
   return has_left_;
+}
+
+bool Connection::has_more() {
+  if (!input_.empty() || !can_look_ahead()) return true;
+  const IoResult in = stream_.recv(input_.room(), no_wait);
+  input_.added(in.count);
+  return in.count > 0;
 }
 
 std::error_code Connection::wait_for_departure(Timeout timeout) {

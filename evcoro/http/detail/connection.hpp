@@ -79,6 +79,7 @@ class Connection {
   bool exchange();
   bool settle(Response& response);
   bool can_look_ahead() const noexcept;
+  bool has_more();
   std::error_code wait_as_idle(TimePoint deadline, bool for_input);
   void report(const Request* request, Status status, std::uint64_t bytes, TimePoint begun) const;
   void report_answer() const;

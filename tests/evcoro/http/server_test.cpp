@@ -152,6 +152,37 @@ TEST_CASE_METHOD(LoopFixture, "server: without a stack there is 503 or patience"
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "server: a last response is whole though more requests have come") {
+  constexpr std::size_t size = 1'000'000;
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    options.acceptor.send_buffer = 4 * size;  // it is sent at once
+    options.limits.requests = 1;
+    options.limits.linger = support::long_time;
+    Event is_asked;
+    Event may_answer;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response& response) {
+                    is_asked.set();
+                    CHECK(!may_answer.wait(support::long_time));
+                    response.send(std::string(size, 'x'));
+                  },
+                  options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    client.send(request);
+    may_answer.set();
+    const auto last = reply(client);
+    CHECK(last.field("Connection") == "close");
+    CHECK(last.body.size() == size);
+    client.shutdown(SHUT_WR);
+    CHECK(ends(client));
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle and answers who is not") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
