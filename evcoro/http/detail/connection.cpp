@@ -135,8 +135,7 @@ bool Connection::exchange() {
   const Status status = response.is_upgraded_ ? Status::switching_protocols
                         : is_own              ? answered_
                                               : response.status();
-  report(&request, status, is_own ? output_.position() - answer_begin_ : response.body_bytes(),
-         begun);
+  report(&request, status, is_own ? answer_bytes() : response.body_bytes(), begun);
   return goes_on;
 }
 
@@ -155,7 +154,13 @@ void Connection::report(const Request* request, Status status, std::uint64_t byt
 // Of what was refused before it could be a request.
 void Connection::report_answer() const {
   if (answered_ == Status::none || options_.observers.empty()) return;
-  report(nullptr, answered_, output_.position() - answer_begin_, never);
+  report(nullptr, answered_, answer_bytes(), never);
+}
+
+// The position goes back if the buffer couldn't be sent.
+std::uint64_t Connection::answer_bytes() const noexcept {
+  const std::uint64_t position = output_.position();
+  return position > answer_begin_ ? position - answer_begin_ : 0;
 }
 
 // False if the connection ends here.

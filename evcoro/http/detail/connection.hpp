@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <string_view>
 
@@ -83,6 +84,7 @@ class Connection {
   std::error_code wait_as_idle(TimePoint deadline, bool for_input);
   void report(const Request* request, Status status, std::uint64_t bytes, TimePoint begun) const;
   void report_answer() const;
+  std::uint64_t answer_bytes() const noexcept;
   void answer(Status status);
   void append_answer(Status status);
   void linger();

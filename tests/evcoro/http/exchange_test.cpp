@@ -188,6 +188,20 @@ TEST_CASE("connections: a peer that takes nothing is left") {
   CHECK(support::parse_replies(stream.sent).size() == 1);
 }
 
+TEST_CASE("connections: an answer that can't be sent has no bytes") {
+  std::vector<std::uint64_t> bytes;
+  ServeOptions options;
+  options.observers.push_back([&](const Exchange& over) { bytes.push_back(over.bytes); });
+  support::PieceStream stream{{get()}};
+  stream.room = 0;
+  CHECK_THROWS(
+      serve(stream, [](Request&, Response&) { throw std::runtime_error{"oops"}; }, options));
+  stream = support::PieceStream{{"nonsense\r\n\r\n"}};
+  stream.room = 0;
+  serve(stream, support::echo_body, options);
+  CHECK(bytes == std::vector<std::uint64_t>{0, 0});
+}
+
 // --- upgrades ---
 
 TEST_CASE("upgrades: the handler gets the stream with what has come already") {
