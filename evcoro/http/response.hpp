@@ -109,10 +109,11 @@ class EVCORO_API Response {
   void set_filter(BodyFilter* filter) noexcept { filter_ = filter; }
 
   // client_has_left() says whether the client has closed its end of the connection, without
-  // waiting; wait_for_departure() waits for that, and then there is no error. For who has nothing
-  // to send for a while. timed_out: it is still there; operation_canceled: the thread is cancelled,
-  // or the server drains, and what has been begun should be ended. Of a client that has sent 64 KiB
-  // of further requests, or trailers, it isn't known.
+  // waiting; wait_for_departure() waits for that, and then there is no error, as on a connection
+  // that was cut. For who has nothing to send for a while. timed_out: it is still there;
+  // operation_canceled: the thread is cancelled, or the server drains, and what has been begun
+  // should be ended. Of a client that has sent 64 KiB of further requests, or trailers, it isn't
+  // known.
   bool client_has_left();
   std::error_code wait_for_departure(Timeout timeout);
 

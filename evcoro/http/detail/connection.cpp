@@ -229,7 +229,7 @@ bool Connection::peer_has_left() {
   while (!has_left_ && can_look_ahead()) {
     const IoResult in = stream_.recv(input_.room(), no_wait);
     input_.added(in.count);
-    if (in.error == std::errc::timed_out) return false;
+    if (in.error == std::errc::timed_out || in.error == std::errc::operation_canceled) return false;
     has_left_ = in.error || in.count == 0;
   }
   return has_left_;
@@ -244,6 +244,7 @@ bool Connection::has_more() {
 
 std::error_code Connection::wait_for_departure(Timeout timeout) {
   const TimePoint deadline = timeout.deadline();
+  if (output_.flush()) return {};  // earlier responses don't wait as long
   while (!peer_has_left()) {
     if (is_draining()) return std::make_error_code(std::errc::operation_canceled);
     const bool can_know = stream_.can_wait() && can_look_ahead();

@@ -241,6 +241,56 @@ TEST_CASE_METHOD(LoopFixture, "server: draining cancels what is left at its dead
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "server: a handler that is cancelled is told so and not of a departure") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    Event is_asked;
+    bool has_left = true;
+    std::error_code error;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response& response) {
+                    is_asked.set();
+                    CHECK(this_thread::sleep_for(support::long_time));
+                    error = response.wait_for_departure(support::long_time);
+                    has_left = response.client_has_left();
+                  },
+                  options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    CHECK(server.drain(1ms) == std::errc::timed_out);
+    CHECK(error == std::errc::operation_canceled);
+    CHECK(!has_left);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: who waits for a departure holds no earlier response back") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    std::error_code error = std::make_error_code(std::errc::timed_out);
+    Event is_over;
+    Server server{*loop, support::loopback(),
+                  [&](Request& asked, Response& response) {
+                    if (asked.method() == Method::get) {
+                      return static_cast<void>(response.send("first"));
+                    }
+                    error = response.wait_for_departure(support::long_time);
+                    is_over.set();
+                  },
+                  options};
+    auto client = RawSocket::connected_to(server.local_address());
+    client.send(std::string{request} + "POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(reply(client).body == "first");
+    client.close();
+    CHECK(!is_over.wait(support::long_time));
+    CHECK(!error);
+  });
+}
+
 TEST_CASE("server: on a group of loops") {
   LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
   Server server{group, support::loopback(), support::echo_body};
