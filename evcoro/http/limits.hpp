@@ -4,7 +4,9 @@
 //   options.limits.body = 16 << 20;       // 16 MiB
 //   options.limits.keep_alive = 10s;
 //
-// It is a value. What a request exceeds gets the status in brackets, and the connection ends.
+// It is a value. What a request exceeds gets the status in brackets, and the connection ends. The
+// largest number of a type is as good as no limit; only of fields and trailers there are never more
+// than 16384, since memory for so many is set aside.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 #include <evcoro/http/detail/parser.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 #include <evcoro/http/detail/controls.hpp>
@@ -11,6 +12,12 @@ namespace {
 
 constexpr std::size_t most_digits = 16;  // of a chunk's size
 constexpr std::size_t most_extensions = 64;
+constexpr std::size_t most_entries = 16 * 1024;  // memory for all is there from the beginning
+
+// Whether size is beyond limit and extra, whose sum may overflow.
+bool exceeds(std::size_t size, std::size_t limit, std::size_t extra) noexcept {
+  return size > extra && size - extra > limit;
+}
 
 }  // namespace
 
@@ -45,7 +52,9 @@ int Parser::on_field(llhttp_t* machine, const char* at, std::size_t size) noexce
 // No memory is needed in a callback then.
 void Parser::prepare(Fields& fields, std::size_t most) {
   fields.clear();
-  FieldsAccess::entries(fields).reserve(most);
+  entries_ = &FieldsAccess::entries(fields);
+  most_fields_ = std::min(most, most_entries);
+  entries_->reserve(most_fields_);
 }
 
 void Parser::start(const Limits& limits, Fields& fields, Method answers) {
@@ -53,8 +62,6 @@ void Parser::start(const Limits& limits, Fields& fields, Method answers) {
   limits_ = &limits;
   answers_ = answers;
   fields_ = &fields;
-  entries_ = &FieldsAccess::entries(fields);
-  most_fields_ = limits.fields;
   failure_ = Status::none;
   name_end_ = 0;  // which is that of none
   is_paused_ = false;
@@ -108,11 +115,11 @@ Parser::Found Parser::fail(Status status) noexcept {
 // and the first byte of what follows.
 Status Parser::check_size(std::size_t size) const noexcept {
   if (entries_->empty()) {
-    return size > limits_->request_line + 4 ? Status::uri_too_long : Status::none;
+    return exceeds(size, limits_->request_line, 4) ? Status::uri_too_long : Status::none;
   }
   const std::size_t begin = entries_->front().name;
-  return size - begin > limits_->fields_size + 2 ? Status::request_header_fields_too_large
-                                                 : Status::none;
+  return exceeds(size - begin, limits_->fields_size, 2) ? Status::request_header_fields_too_large
+                                                        : Status::none;
 }
 
 Parser::Found Parser::read_head(std::string_view text, Head& head) noexcept {
@@ -134,8 +141,6 @@ Parser::Found Parser::read_head(std::string_view text, Head& head) noexcept {
 void Parser::start_body(Fields& trailers) {
   prepare(trailers, limits_->trailers);
   trailers_ = &trailers;
-  entries_ = &FieldsAccess::entries(trailers);
-  most_fields_ = limits_->trailers;
   name_end_ = 0;
   is_first_chunk_ = true;
   is_in_trailers_ = false;
@@ -145,8 +150,9 @@ void Parser::start_body(Fields& trailers) {
 }
 
 Parser::Found Parser::check_frame_size(std::size_t size) noexcept {
-  const bool is_too_long = is_in_trailers_ ? size - last_size_ > limits_->fields_size + 2
-                                           : size > 2 + most_digits + limits_->chunk_extension + 2;
+  const bool is_too_long = is_in_trailers_
+                               ? exceeds(size - last_size_, limits_->fields_size, 2)
+                               : exceeds(size, limits_->chunk_extension, 2 + most_digits + 2);
   if (!is_too_long) return {};
   return fail(is_in_trailers_ ? Status::request_header_fields_too_large : Status::bad_request);
 }
@@ -160,12 +166,13 @@ bool Parser::is_chunk_head(std::string_view line) noexcept {
   const std::size_t extension = line.size() - digits;
   extensions_ += extension;
   return digits <= most_digits && extension <= limits_->chunk_extension &&
-         extensions_ <= limits_->chunk_extension * most_extensions && has_no_more_controls(line, 0);
+         (extensions_ + most_extensions - 1) / most_extensions <= limits_->chunk_extension &&
+         has_no_more_controls(line, 0);
 }
 
 Parser::Found Parser::finish_trailers(std::string_view text) noexcept {
   const std::string_view section = text.substr(last_size_, fed_ - last_size_);
-  if (section.size() > limits_->fields_size + 2) {
+  if (exceeds(section.size(), limits_->fields_size, 2)) {
     return fail(Status::request_header_fields_too_large);
   }
   if (!has_no_more_controls(section, 2 * (entries_->size() + 1))) return fail(Status::bad_request);

@@ -75,7 +75,7 @@ class EVCORO_API Parser {
 
   // feed() lets llhttp read what is new in text: false if it needs more, or has failed.
   bool feed(std::string_view text) noexcept;
-  static void prepare(Fields& fields, std::size_t most);
+  void prepare(Fields& fields, std::size_t most);
   Found fail(Status status) noexcept;
   Status to_status(llhttp_errno_t error) const noexcept;
   Status check_size(std::size_t size) const noexcept;

@@ -1,4 +1,6 @@
 // Each limit, at it and one beyond it, whole and in small pieces.
+#include <limits>
+
 #include <support/http.hpp>
 
 using namespace evcoro::http;
@@ -172,4 +174,26 @@ TEST_CASE("limits: an unread body is dropped up to its limit") {
     // How long a chunked one is isn't known before.
     CHECK(replies[0].field("Connection") == (is_chunked ? "" : "close"));
   }
+}
+
+TEST_CASE("limits: the largest numbers are none") {
+  constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+  ServeOptions options;
+  options.limits.request_line = none;
+  options.limits.field = none;
+  options.limits.fields = none;
+  options.limits.fields_size = none;
+  options.limits.body = std::numeric_limits<std::uint64_t>::max();
+  options.limits.chunk_extension = none;
+  options.limits.trailers = none;
+  options.limits.requests = none;
+  options.limits.unread_body = none;
+  const std::string text =
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n";
+  const std::string sent =
+      support::send_pieces(support::in_bytes(text + text), support::echo_body, options);
+  const auto replies = support::parse_replies(sent);
+  REQUIRE(replies.size() == 2);
+  CHECK(replies[1].body == "hello");
 }
