@@ -30,6 +30,11 @@ void Connection::take_memory() {
   output_.use(workspace_->out);
 }
 
+void Connection::leave_memory() noexcept {
+  if (workspace_ && !workspace_->is_small()) workspace_.discard();
+  workspace_.reset();
+}
+
 // False at the end of the connection.
 bool Connection::wait_for_request() {
   if (workspace_ && !input_.empty()) return true;
@@ -43,8 +48,7 @@ bool Connection::wait_without_memory() {
   const auto& limits = options_.limits;
   const TimePoint deadline = Timeout{count_ == 0 ? limits.head : limits.keep_alive}.deadline();
   while (true) {
-    if (workspace_ && !workspace_->is_small()) workspace_.discard();
-    workspace_.reset();
+    leave_memory();
     if (!wait_idly(deadline)) return false;
     take_memory();
     const IoResult in = stream_.recv(input_.room(), no_wait);

@@ -44,6 +44,7 @@ class Connection {
         body_(stream, input_, output_, parser_, options.limits) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+  ~Connection() { leave_memory(); }
 
   void run();
 
@@ -74,6 +75,7 @@ class Connection {
   bool wait_without_memory();
   bool wait_idly(TimePoint deadline);
   void take_memory();
+  void leave_memory() noexcept;
   bool read_head();
   bool skip_empty_line() noexcept;
   bool receive_head(bool has_begun, TimePoint& deadline);

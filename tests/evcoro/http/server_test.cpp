@@ -291,6 +291,31 @@ TEST_CASE_METHOD(LoopFixture, "server: who waits for a departure holds no earlie
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "server: memory of a large request goes with its connection") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    constexpr std::size_t large = 4 << 20;
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    options.limits.field = options.limits.fields_size = large;
+    std::vector<const char*> places;
+    Server server{*loop, support::loopback(),
+                  [&](Request& asked, Response& response) {
+                    places.push_back(asked.target().data());
+                    response.close_connection();
+                  },
+                  options};
+    for (const std::size_t size : {large / 2, std::size_t{1}}) {
+      const auto client = RawSocket::connected_to(server.local_address());
+      client.send("GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(size, 'a') + "\r\n\r\n");
+      CHECK(reply(client).status == 200);
+      CHECK(ends(client));
+    }
+    REQUIRE(places.size() == 2);
+    CHECK(places[0] != places[1]);
+  });
+}
+
 TEST_CASE("server: on a group of loops") {
   LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
   Server server{group, support::loopback(), support::echo_body};
