@@ -110,6 +110,7 @@ bool Connection::read_head() {
       return true;
     }
     if (found.state == Parser::State::failed) {
+      head_ = {};  // what was asked isn't known: a body is right
       answer(parser_.failure());
       return false;
     }
@@ -210,8 +211,7 @@ void Connection::append_answer(Status status) {
   out.append("Content-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
   out.append(put(reason.size() + 1)).append("\r\n\r\n");
   answer_begin_ = output_.position();
-  // What was asked isn't known if its head was bad: then a body is right.
-  if (parser_.failure() == Status::none && head_.method == Method::head) return;
+  if (head_.method == Method::head) return;
   out.append(reason).append("\n");
 }
 

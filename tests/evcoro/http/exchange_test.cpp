@@ -202,6 +202,14 @@ TEST_CASE("connections: an answer that can't be sent has no bytes") {
   CHECK(bytes == std::vector<std::uint64_t>{0, 0});
 }
 
+TEST_CASE("connections: HEAD with a bad body gets an answer without one") {
+  const std::string sent = send_pieces(
+      {"HEAD / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"},
+      [](Request& request, Response&) { CHECK(!request.read_body()); });
+  CHECK(support::status_of(sent) == 400);
+  CHECK(sent.ends_with("\r\n\r\n"));
+}
+
 // --- upgrades ---
 
 TEST_CASE("upgrades: the handler gets the stream with what has come already") {
