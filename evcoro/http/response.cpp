@@ -64,6 +64,18 @@ void append_whole(std::string& out, Function&& append) {
   }
 }
 
+// offers() says whether fields, of a request, name protocol: in one list, or in several fields.
+bool offers(const Fields& fields, std::string_view protocol) {
+  bool found = false;
+  for (const auto [name, value] : fields) {
+    if (!detail::equals_ignoring_case(name, "Upgrade")) continue;
+    detail::for_each_element(value, [&](std::string_view offered) {
+      if (!offered.empty() && detail::equals_ignoring_case(offered, protocol)) found = true;
+    });
+  }
+  return found;
+}
+
 }  // namespace
 
 // --- the head ---
@@ -254,11 +266,8 @@ std::uint64_t Response::body_bytes() const noexcept {
 
 Result<Upgraded> Response::upgrade(std::string_view protocol) {
   if (const auto error = check_open()) return error;
-  bool is_wanted = false;
-  detail::for_each_element(connection_.head().upgrade, [&](std::string_view offered) {
-    if (detail::equals_ignoring_case(offered, protocol)) is_wanted = true;
-  });
-  if (!connection_.head().wants_upgrade || !is_wanted || !connection_.body().is_over()) {
+  if (!connection_.head().wants_upgrade || !connection_.body().is_over() ||
+      !offers(connection_.workspace().fields, protocol)) {
     return Errc::not_an_upgrade;
   }
   std::string& out = connection_.output().buffer();

@@ -245,3 +245,16 @@ TEST_CASE("upgrades: a request that asks for one may be answered as others") {
     CHECK(response.upgrade("echo").error() == Errc::not_an_upgrade);
   });
 }
+
+TEST_CASE("upgrades: protocols may be offered in several fields") {
+  const std::string text = get_request("/", "Connection: Upgrade\r\nUpgrade: echo, \r\nUpgrade: h2c\r\n");
+  for (const char* protocol : {"echo", "h2c", "", "h3"}) {
+    std::error_code error;
+    send_pieces({text}, [&](Request&, Response& response) {
+      const auto upgraded = response.upgrade(protocol);
+      if (!upgraded) error = upgraded.error();
+    });
+    const std::string_view name = protocol;
+    CHECK(error == (name == "echo" || name == "h2c" ? std::error_code{} : Errc::not_an_upgrade));
+  }
+}
