@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include <evcoro/http/detail/plain.hpp>
 #include <evcoro/http/detail/router_state.hpp>
 #include <evcoro/http/detail/text.hpp>
 
@@ -21,12 +22,6 @@ std::string_view without_port(std::string_view host) noexcept {
   return is_in_brackets ? host : host.substr(0, colon);
 }
 
-void send_text(Response& response, Status status) {
-  response.set_status(status);
-  response.fields().set("Content-Type", "text/plain");
-  response.send(std::string{reason_phrase(status)} + "\n");
-}
-
 void send_allowed(Request& request, Response& response, std::uint64_t allowed) {
   if ((allowed & bit(Method::get)) != 0) allowed |= bit(Method::head);
   allowed |= bit(Method::options);
@@ -36,7 +31,10 @@ void send_allowed(Request& request, Response& response, std::uint64_t allowed) {
     names.append(names.empty() ? "" : ", ").append(to_string(static_cast<Method>(i)));
   }
   response.fields().set("Allow", names);
-  if (request.method() != Method::options) return send_text(response, Status::method_not_allowed);
+  if (request.method() != Method::options) {
+    send_plain(response, Status::method_not_allowed);
+    return;
+  }
   response.set_status(Status::no_content);
   response.send("");
 }
@@ -159,7 +157,7 @@ void RouterState::dispatch(Request& request, Response& response) const {
   }
   if (allowed != 0 || request.path() == "*") return send_allowed(request, response, allowed);
   if (otherwise) return otherwise(request, response);
-  send_text(response, Status::not_found);
+  send_plain(response, Status::not_found);
 }
 
 }  // namespace detail
