@@ -22,6 +22,11 @@ std::string_view without_port(std::string_view host) noexcept {
   return is_in_brackets ? host : host.substr(0, colon);
 }
 
+// without_end() leaves out the dot of a name that is from the root of all names on.
+std::string_view without_end(std::string_view name) noexcept {
+  return name.ends_with('.') ? name.substr(0, name.size() - 1) : name;
+}
+
 void send_allowed(Request& request, Response& response, std::uint64_t allowed) {
   if ((allowed & bit(Method::get)) != 0) allowed |= bit(Method::head);
   allowed |= bit(Method::options);
@@ -147,7 +152,7 @@ void RouterState::run(std::size_t index, Request& request, Response& response) c
 }
 
 void RouterState::dispatch(Request& request, Response& response) const {
-  const std::string_view host = without_port(request.host());
+  const std::string_view host = without_end(without_port(request.host()));
   for (const auto& [name, router] : hosts) {
     if (equals_ignoring_case(name, host)) return router(request, response);
   }
@@ -177,7 +182,7 @@ Router& Router::use(Middleware middleware) {
 }
 
 Router& Router::host(std::string_view name, Router router) {
-  state_->hosts.emplace_back(name, std::move(router));
+  state_->hosts.emplace_back(detail::without_end(name), std::move(router));
   return *this;
 }
 

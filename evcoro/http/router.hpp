@@ -88,8 +88,8 @@ class EVCORO_API Router {
   // there is no route.
   Router& use(Middleware middleware);
 
-  // host() gives the requests to a host to another router; name is without a port, its case doesn't
-  // matter.
+  // host() gives the requests to a host to another router; name is without a port; its case doesn't
+  // matter, nor does a dot at its end.
   Router& host(std::string_view name, Router router);
 
   // otherwise() answers what no route is for, in place of 404.

@@ -109,6 +109,8 @@ TEST_CASE("router: virtual hosts") {
   CHECK(ask(router, "GET /", "api.EXAMPLE.org:8080").body == "api");
   CHECK(ask(router, "GET /", "[::1]:80").body == "api");
   CHECK(ask(router, "GET /", "[::1]").body == "api");
+  CHECK(ask(router, "GET /", "api.example.org.").body == "api");
+  CHECK(ask(router, "GET /", "api.example.org.:80").body == "api");
   CHECK(ask(router, "GET /", "xapi.example.org").body == "default");
   CHECK(ask(router, "GET http://api.example.org/", "example.org").body == "api");
 }
