@@ -72,8 +72,27 @@ class AccessLogState {
     writer_.join();
   }
 
-  void add(const Exchange& exchange) {
+  // A line for which there is no memory is lost: a response doesn't fail for it.
+  void add(const Exchange& exchange) noexcept {
     if (is_over_.load(std::memory_order_relaxed)) return;
+    try {
+      add_line(exchange);
+    } catch (...) {
+      dropped_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+
+  void flush() noexcept {
+    std::unique_lock lock{mutex_};
+    const std::uint64_t wanted = ++asked_;
+    wake_.notify_one();
+    written_.wait(lock, [&] { return answered_ >= wanted; });
+  }
+
+  std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
+
+ private:
+  void add_line(const Exchange& exchange) {
     std::string line;
     append_log_line(line, exchange, current_second(), options_);
     Shard& shard = shard_here();
@@ -92,16 +111,6 @@ class AccessLogState {
     if (before == 0 || is_many) wake(is_many);
   }
 
-  void flush() noexcept {
-    std::unique_lock lock{mutex_};
-    const std::uint64_t wanted = ++asked_;
-    wake_.notify_one();
-    written_.wait(lock, [&] { return answered_ >= wanted; });
-  }
-
-  std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
-
- private:
   std::shared_ptr<Shard> add_shard() {
     auto made = std::make_shared<Shard>();
     const std::lock_guard lock{mutex_};
@@ -135,11 +144,12 @@ class AccessLogState {
       const bool is_last = is_stopped_;
       const std::uint64_t answering = asked_;
       has_lines_ = false;
-      auto shards = shards_;
-      lock.unlock();
-      for (const auto& shard : shards) write_out(*shard);
-      shards.clear();
-      lock.lock();
+      for (std::size_t i = 0; i < shards_.size(); ++i) {  // nobody else takes any away
+        const std::shared_ptr<Shard> shard = shards_[i];
+        lock.unlock();
+        write_out(*shard);
+        lock.lock();
+      }
       drop_dead_shards();
       answered_ = answering;
       written_.notify_all();

@@ -89,7 +89,8 @@ class EVCORO_API AccessLog {
   // thread.
   void flush() noexcept;
 
-  // dropped() is how many lines were lost, since the sink was too slow or has thrown.
+  // dropped() is how many lines were lost, since the sink was too slow or has thrown, or there was
+  // no memory.
   std::uint64_t dropped() const noexcept;
 
  private:

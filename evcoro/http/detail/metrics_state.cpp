@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <stdexcept>
 
 namespace evcoro::http::detail {
@@ -60,12 +61,22 @@ std::shared_ptr<RequestCounts> MetricsState::add_counts(bool is_shared) {
   return made;
 }
 
-void MetricsState::record(const Exchange& exchange) {
-  Loop* const loop = Loop::current();
-  if (loop == nullptr) return outside_->record(exchange);
-  CountsOfLoop& here = of_loops_.get(*loop);
+// Without memory for its own it is counted where all may.
+void MetricsState::record(const Exchange& exchange) noexcept {
+  RequestCounts* counts = outside_.get();
+  if (Loop* const loop = Loop::current()) {
+    try {
+      counts = &counts_of(*loop);
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  counts->record(exchange);
+}
+
+RequestCounts& MetricsState::counts_of(Loop& loop) {
+  CountsOfLoop& here = of_loops_.get(loop);
   if (here.counts == nullptr) here.counts = add_counts(false);
-  here.counts->record(exchange);
+  return *here.counts;
 }
 
 // --- the application's own ---

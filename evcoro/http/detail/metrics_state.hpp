@@ -32,7 +32,7 @@ class MetricsState {
 
   explicit MetricsState(const MetricsOptions& options);
 
-  void record(const Exchange& exchange);
+  void record(const Exchange& exchange) noexcept;
 
   CounterValue counter(std::string_view name, std::string_view help, Labels labels);
   void gauge(std::string_view name, std::string_view help, std::function<double()> read,
@@ -56,6 +56,7 @@ class MetricsState {
   };
 
   std::shared_ptr<RequestCounts> add_counts(bool is_shared);
+  RequestCounts& counts_of(Loop& loop);
   Own& own(std::string_view name, std::string_view help, bool is_counter, const Labels& labels);
   void write_requests(MetricsText& text);
   void write_durations(MetricsText& text, const RequestTotals& totals) const;

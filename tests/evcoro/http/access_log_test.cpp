@@ -2,6 +2,7 @@
 #include <evcoro/http/access_log.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include <evcoro/http/server.hpp>
 #include <evcoro/loop_group.hpp>
 #include <support/acceptor.hpp>
+#include <support/failing_new.hpp>
 #include <support/folder.hpp>
 #include <support/http.hpp>
 
@@ -267,4 +269,26 @@ TEST_CASE("access log: of a group of loops all lines are whole") {
     ++found;
   }
   CHECK(found == 400);
+}
+
+TEST_CASE_METHOD(LoopFixture, "access log: without memory for a line nothing else fails") {
+  in_thread([&] {
+    int lost = 0;
+    const int failures = support::fail_each_new([&](support::FailingNew& failing) {
+      std::atomic<int> lines = 0;
+      AccessLog log{[&](std::string_view text) {
+        lines += static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+      }};
+      const ExchangeObserver observer = log.observer();
+      const Address peer = support::loopback();
+      CHECK(failing.run([&] {
+        observer({peer, nullptr, Status::ok, 1, {}, {}});
+      }));
+      log.flush();
+      CHECK(lines + static_cast<int>(log.dropped()) == 1);
+      lost += static_cast<int>(log.dropped());
+    });
+    CHECK(failures > 0);
+    CHECK(lost > 0);
+  });
 }

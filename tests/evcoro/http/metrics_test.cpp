@@ -10,6 +10,7 @@
 #include <evcoro/http/server.hpp>
 #include <evcoro/loop_group.hpp>
 #include <support/acceptor.hpp>
+#include <support/failing_new.hpp>
 #include <support/http.hpp>
 
 using namespace evcoro;
@@ -112,6 +113,21 @@ TEST_CASE("metrics: the application's own") {
     CHECK_THROWS_AS(metrics.counter("a", "", {{std::string{label}, "x"}}), std::invalid_argument);
   }
   CHECK_THROWS_AS(metrics.gauge("jobs_total", "", [] { return 0.0; }), std::invalid_argument);
+}
+
+TEST_CASE_METHOD(LoopFixture, "metrics: requests are counted without memory too") {
+  in_thread([&] {
+    const int failures = support::fail_each_new([&](support::FailingNew& failing) {
+      const Metrics metrics;
+      const ExchangeObserver observer = metrics.observer();
+      const Address peer;
+      CHECK(failing.run([&] {
+        observer({peer, nullptr, Status::ok, 7, {}, {}});
+      }));
+      CHECK(metrics.write().find("http_response_body_bytes_total 7\n") != std::string::npos);
+    });
+    CHECK(failures > 0);
+  });
 }
 
 TEST_CASE_METHOD(LoopFixture, "metrics: of a server and its loop") {
