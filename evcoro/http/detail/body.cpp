@@ -185,16 +185,18 @@ Result<std::string> Body::read_all(Timeout timeout) {
   constexpr std::size_t piece = 8 * 1024;
   constexpr std::uint64_t most_at_first = 64 * 1024;  // a length costs who announces it nothing
   std::string all;
+  std::size_t size = 0;  // of what is there; behind it is room
   Patience patience{timeout};
   while (!is_over_) {
-    const std::size_t size = all.size();
     const auto expected =
         std::max<std::uint64_t>(std::min(left(), most_at_first), is_chunked() ? piece : 1);
-    all.resize(size + static_cast<std::size_t>(expected));
+    const auto wanted = static_cast<std::size_t>(expected);
+    if (all.size() - size < std::min(wanted, piece)) all.resize(size + wanted);
     const IoResult in = recv(std::as_writable_bytes(std::span{all}.subspan(size)), patience.rest());
-    all.resize(size + in.count);
+    size += in.count;
     if (in.error) return in.error;
   }
+  all.resize(size);
   return all;
 }
 

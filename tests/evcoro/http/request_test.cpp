@@ -1,4 +1,5 @@
 // Requests as handlers see them, over streams in memory.
+#include <charconv>
 #include <array>
 #include <span>
 
@@ -203,4 +204,17 @@ TEST_CASE("bodies: a client that has left is noticed without waiting too") {
       CHECK(support::status_of(stream.sent) == 400);
     }
   }
+}
+
+TEST_CASE("bodies: chunks of all sizes are one text") {
+  const std::string text = support::pattern(300'000);
+  std::string chunks = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::size_t size = 1;
+  for (std::size_t at = 0; at < text.size(); at += size, size = size * 7 % 9973 + 1) {
+    std::array<char, 16> digits;
+    const auto end = std::to_chars(digits.begin(), digits.end(), std::min(size, text.size() - at), 16);
+    chunks.append(digits.data(), end.ptr).append("\r\n").append(text, at, size).append("\r\n");
+  }
+  CHECK(ask(chunks + "0\r\n\r\n").at(0).body == text);
+  CHECK(support::parse_replies(send_pieces({post_request(text)})).at(0).body == text);
 }
