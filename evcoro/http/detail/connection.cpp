@@ -11,7 +11,6 @@ namespace evcoro::http::detail {
 namespace {
 
 constexpr std::size_t most_looked_ahead = 64 * 1024;
-constexpr std::size_t most_lingered = 1024 * 1024;  // bytes that a peer still sends, dropped
 
 }  // namespace
 
@@ -278,11 +277,10 @@ void Connection::linger() {
   if (output_.error() || !has_unread_) return;
   const TimePoint deadline = Clock::now() + options_.limits.linger;
   input_.use(*workspace_);
-  for (std::size_t dropped = 0; dropped < most_lingered;) {
-    const IoResult in = stream_.recv(input_.room(), deadline);
-    if (in.error || in.count == 0) return;
-    dropped += in.count;
-  }
+  IoResult in;
+  do {  // who always has more is not waited for
+    in = stream_.recv(input_.room(), deadline);
+  } while (in && in.count > 0 && Clock::now() < deadline);
 }
 
 void Connection::run() {

@@ -1,6 +1,8 @@
 // What is too slow, over real connections. A deadline of milliseconds is one that is sure to be
 // reached; one that must not be is an hour.
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include <evcoro/http/error.hpp>
 #include <evcoro/sync/event.hpp>
@@ -208,6 +210,24 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: a client that goes on sending is linge
     pair.peer().shutdown(SHUT_WR);
     CHECK(pair.finish().empty());
   });
+}
+
+TEST_CASE("deadlines: a client that never stops sending is lingered for no longer") {
+  struct Endless : support::PieceStream {
+    IoResult recv(std::span<std::byte> buffer, Timeout = {}) {
+      std::fill(buffer.begin(), buffer.end(), std::byte{'\n'});
+      if (++receives > 1) return {buffer.size()};
+      constexpr std::string_view head = "nonsense\r\n\r\n";
+      std::memcpy(buffer.data(), head.data(), head.size());
+      return {head.size()};
+    }
+  } stream;
+  Limits limits = patient();
+  limits.linger = a_moment;
+  const TimePoint begin = Clock::now();
+  serve(stream, support::echo_body, {.limits = limits});
+  CHECK(support::status_of(stream.sent) == 501);
+  CHECK(Clock::now() - begin >= a_moment);
 }
 
 TEST_CASE_METHOD(LoopFixture, "deadlines: a thread that is cancelled ends its connection") {

@@ -333,6 +333,18 @@ TEST_CASE("server: on a group of loops") {
   CHECK(server.counters().active == 0);
 }
 
+TEST_CASE("server: a client that sends all of a large body first gets its answer") {
+  LoopGroup group{{.loops = 1, .stacks = support::connection_stacks(16)}};
+  ServerOptions options;
+  options.limits.linger = support::long_time;
+  Server server{group, support::loopback(), support::echo_body, options};
+  const auto client = RawSocket::connected_to(server.local_address());
+  const std::string body(20'000'000, 'x');
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
+  CHECK(support::status_of(client.recv()) == 413);
+}
+
 TEST_CASE("server: draining cancels what is left on a group of loops") {
   LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
   std::atomic<int> asked = 0;
