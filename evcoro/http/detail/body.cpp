@@ -43,6 +43,7 @@ void Body::start(const Head& head, Fields& trailers) {
   seen_ = 0;
   received_ = input_.window().size();
   waited_ = idle_ = {};
+  is_given_up_ = false;
   trailers.clear();
   if (is_chunked()) parser_.start_body(trailers);
 }
@@ -50,6 +51,10 @@ void Body::start(const Head& head, Fields& trailers) {
 std::error_code Body::fail(Status status) noexcept {
   failure_ = status;
   return to_error(status);
+}
+
+Status Body::answer() const noexcept {
+  return failure_ == Status::none && is_given_up_ ? Status::request_timeout : failure_;
 }
 
 // The client is told to go on when the body is first asked for, unless it has done so.
@@ -86,6 +91,7 @@ IoResult Body::receive_in_time(std::span<std::byte> to, Patience& patience) {
   const auto took = Clock::now() - begin;
   waited_ += took;
   idle_ = in.count > 0 ? took.zero() : idle_ + took;
+  is_given_up_ = in.error == std::errc::timed_out;
   if (in.error == std::errc::timed_out && own <= patience.deadline()) {
     in.error = fail(Status::request_timeout);
   }

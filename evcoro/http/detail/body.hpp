@@ -41,6 +41,10 @@ class Body {
   bool is_over() const noexcept { return is_over_; }
   Status failure() const noexcept { return failure_; }
 
+  // answer() is what to answer if the handler doesn't: the failure, or that the body didn't come in
+  // the time that the handler had for it.
+  Status answer() const noexcept;
+
   // can_be_dropped() says whether drop() has a chance. drop() reads what is left, for the next
   // request to be found behind it; false if there is too much, or it doesn't come.
   bool can_be_dropped() const noexcept;
@@ -73,6 +77,7 @@ class Body {
   bool is_begun_ = false;
   bool expects_continue_ = false;  // and has not got it
   bool awaits_continue_ = false;   // and may still get it
+  bool is_given_up_ = false;  // at a deadline, when it was last waited for
   Status failure_ = Status::none;
   std::uint64_t limit_ = 0;
   std::uint64_t left_ = 0;      // of one with a length

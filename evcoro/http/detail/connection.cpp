@@ -171,8 +171,8 @@ std::uint64_t Connection::answer_bytes() const noexcept {
 bool Connection::settle(Response& response) {
   if (response.is_upgraded_) return false;
   const bool has_thrown = exception_ != nullptr;
-  if (!response.has_begun() && (has_thrown || body_.failure() != Status::none)) {
-    answer(has_thrown ? Status::internal_server_error : body_.failure());
+  if (!response.has_begun() && (has_thrown || body_.answer() != Status::none)) {
+    answer(has_thrown ? Status::internal_server_error : body_.answer());
     return false;
   }
   if (has_thrown && !response.is_complete()) {  // a filter may have gone with the handler

@@ -162,6 +162,19 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: a handler's own loses nothing of the b
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "deadlines: a body that a handler gives up isn't answered with success") {
+  in_thread([&] {
+    ServedPair pair{*loop, patient(), [&](Request& request, Response&) {
+                      std::array<std::byte, 10> buffer;
+                      while (const IoResult in = request.recv(buffer, 1ms)) {
+                        if (in.count == 0) break;
+                      }
+                    }};
+    pair.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell");
+    CHECK(support::status_of(pair.finish()) == 408);
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "deadlines: short waits of a handler don't put off a body's own") {
   in_thread([&] {
     Limits limits = patient();
