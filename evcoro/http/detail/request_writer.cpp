@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include <evcoro/http/detail/text.hpp>
 #include <evcoro/http/error.hpp>
@@ -13,6 +14,9 @@ namespace {
 // A piece that is no larger is sent together with what precedes it; larger ones in such slices.
 constexpr std::size_t small_piece = 16 * 1024;
 constexpr std::size_t slice = 64 * 1024;
+
+// How long a server may take nothing until it is looked whether it has answered.
+constexpr std::chrono::milliseconds look_interval{500};
 
 void append_number(std::string& out, std::uint64_t number, int base = 10) {
   char digits[24];
@@ -69,10 +73,27 @@ void RequestWriter::append_head(const RequestPlan& plan) {
 
 // --- sending ---
 
+// An answer of success may have begun before the server has read everything, which it goes on to.
+bool RequestWriter::is_answered() {
+  if (!reader_.look_for_head()) return false;
+  const int status = to_number(reader_.head().status);
+  return status < 200 || status > 299 || reader_.is_over();
+}
+
 std::error_code RequestWriter::send(std::string_view data) {
-  if (stream_error_) return stream_error_;
-  const IoResult out = stream_.send(std::as_bytes(std::span{data}), deadline_);
-  return stream_error_ = out.error;
+  while (!stream_error_ && !data.empty()) {
+    const TimePoint pause = Timeout{look_interval}.deadline();
+    const IoResult out = stream_.send(std::as_bytes(std::span{data}), std::min(pause, deadline_));
+    data.remove_prefix(out.count);
+    const bool was_pause =
+        out.error == std::errc::timed_out && pause < deadline_ && Clock::now() >= pause;
+    stream_error_ = was_pause ? std::error_code{} : out.error;
+    const bool is_stuck = was_pause && out.count == 0;
+    if (was_pause && (is_answered() || (is_stuck && reader_.has_final_head()))) {
+      stream_error_ = Errc::connection_lost;
+    }
+  }
+  return stream_error_;
 }
 
 std::error_code RequestWriter::flush() {
@@ -89,7 +110,7 @@ std::error_code RequestWriter::send_in_slices(std::string_view data) {
   }
   if (const auto error = flush()) return error;
   for (; !data.empty(); data.remove_prefix(std::min(slice, data.size()))) {
-    if (reader_.look_for_head()) return stream_error_ = Errc::connection_lost;
+    if (is_answered()) return stream_error_ = Errc::connection_lost;
     if (const auto error = send(data.substr(0, slice))) return error;
   }
   return {};
@@ -104,7 +125,7 @@ std::error_code RequestWriter::check_length(std::size_t size) const noexcept {
 std::error_code RequestWriter::write(std::string_view data) {
   if (stream_error_) return stream_error_;
   if (const auto error = check_length(data.size())) return error;
-  if (reader_.look_for_head()) return stream_error_ = Errc::connection_lost;
+  if (is_answered()) return stream_error_ = Errc::connection_lost;
   if (data.empty()) return flush();
   if (has_length_) left_ -= data.size();
   if (!is_chunked_) return send_in_slices(data);

@@ -1,7 +1,9 @@
 // RequestWriter: sends a request: the head, and the body in one piece or as it is produced.
 //
 // A server may answer before it has got all of the body, and then perhaps takes no more of it. So
-// it is looked for an answer between the pieces; when there is one, the rest is not sent.
+// it is looked for an answer between the pieces, and now and then while nothing is taken; when
+// there is one, the rest is not sent. An answer of success (2xx) ends it only if it is complete, or
+// the server takes no more.
 #pragma once
 
 #include <cstddef>
@@ -56,6 +58,7 @@ class RequestWriter {
   std::error_code stream_error() const noexcept { return stream_error_; }
 
  private:
+  bool is_answered();
   std::error_code send(std::string_view data);
   std::error_code send_in_slices(std::string_view data);
   std::error_code produce(const RequestPlan& plan);

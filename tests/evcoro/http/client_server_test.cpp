@@ -245,44 +245,6 @@ TEST_CASE_METHOD(LoopFixture, "client and server: a server that says no 100 gets
   });
 }
 
-// --- early answers ---
-
-TEST_CASE_METHOD(LoopFixture, "client and server: who is answered early stops sending") {
-  in_thread([&] {
-    Event was_answered;
-    support::ScriptedServer server{*loop, [&](Socket& socket, int) {
-                                     while (support::receive(socket, 1).text != "\n") {
-                                     }
-                                     support::say(socket,
-                                                  "HTTP/1.1 413 Too large\r\nContent-Length: 2\r\n"
-                                                  "\r\nno");
-                                     was_answered.set();
-                                     while (!support::receive(socket).text.empty()) {
-                                     }
-                                   }};
-    Client client{direct()};
-    std::error_code error;
-    auto response = client.send({.url = server.url("/"),
-                                 .method = Method::put,
-                                 .produce =
-                                     [&](BodyWriter& out) {
-                                       if (const auto failed = out.write("first")) return failed;
-                                       CHECK(!was_answered.wait(long_time));
-                                       while (!(error = out.write(std::string(1000, 'x')))) {
-                                         if (const auto failed = this_thread::sleep_for(1ms))
-                                           return failed;
-                                       }
-                                       return error;
-                                     }},
-                                long_time);
-    REQUIRE(response);
-    CHECK(error == http::Errc::connection_lost);
-    CHECK(response->status() == Status::content_too_large);
-    CHECK(response->read_body().value() == "no");
-    CHECK(client.open() == 0);
-  });
-}
-
 // --- upgrades ---
 
 TEST_CASE_METHOD(LoopFixture, "client and server: an upgrade hands the stream over") {
