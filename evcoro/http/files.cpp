@@ -58,7 +58,8 @@ class FilesState {
   }
 
  private:
-  // nullopt if it isn't behind the prefix.
+  // nullopt if it isn't behind the prefix, or if a slash follows the one that a router has taken:
+  // that would be an empty segment, and a redirect to "//name/" would lead to another host.
   std::optional<std::string_view> path_of(const Request& request) const noexcept {
     std::string_view path = request.path();
     if (!options_.prefix.empty()) {
@@ -67,7 +68,8 @@ class FilesState {
       return path.empty() || path.front() == '/' ? std::optional{path} : std::nullopt;
     }
     const std::string_view parameter = request.parameter(options_.parameter);
-    return parameter.data() != nullptr ? parameter : path;  // one that isn't there has no data
+    if (parameter.data() == nullptr) return path;  // one that isn't there has no data
+    return parameter.starts_with('/') ? std::nullopt : std::optional{parameter};
   }
 
   FilesOptions options_;

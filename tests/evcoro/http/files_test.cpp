@@ -71,6 +71,8 @@ TEST_CASE("files: behind a router or behind a prefix") {
   CHECK(get(router, "/static/sub").field("Location") == "/static/sub/");
   CHECK(get(router, "/static/a.txt", "", "HEAD").status == 200);
   CHECK(status(router, "/static//etc/passwd") == 404);
+  CHECK(status(router, "/static//a.txt") == 404);
+  CHECK(status(router, "/static//") == 404);
   CHECK(get(router, "/by/a.txt").body == "0123456789");
   for (const std::string_view prefix : {"/p", "/p/"}) {
     const Files files = site.files({.prefix = std::string{prefix}});
@@ -151,6 +153,10 @@ TEST_CASE("files: an encoded slash at the front redirects nobody elsewhere") {
   CHECK(status(site.files(), "//evil.org") == 404);
   CHECK(status(site.files(), "/%2fevil.org") == 404);
   CHECK(get(site.files(), "/evil.org").field("Location") == "/evil.org/");
+  Router router;
+  router.get("/*path", site.files());
+  CHECK(status(router, "//evil.org") == 404);
+  CHECK(get(router, "/evil.org").field("Location") == "/evil.org/");
 }
 
 TEST_CASE("files: names that begin with a dot") {
