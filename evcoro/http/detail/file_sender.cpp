@@ -39,8 +39,7 @@ class FileSender {
   }
 
   void send_ranges(const Ranges& ranges) {
-    if (ranges.state == Ranges::State::whole) return send_whole();
-    if (ranges.state == Ranges::State::unsatisfiable) return refuse_ranges();
+    if (ranges.state != Ranges::State::partial) return send_whole();
     response_.set_status(Status::partial_content);
     if (ranges.list.size() > 1) return send_multipart(ranges.list);
     response_.fields().add("Content-Type", file_.type);
@@ -61,11 +60,6 @@ class FileSender {
   std::error_code write_part(const Range& range) {
     if (file_.is_small) return response_.write(content(range));
     return response_.send_file(file_.descriptor.get(), range.offset, range.size);
-  }
-
-  void refuse_ranges() {
-    response_.fields().add("Content-Range", "bytes */" + std::to_string(file_.size));
-    send_plain(response_, Status::range_not_satisfiable);
   }
 
   std::string part_head(const Range& range, std::string_view boundary) const {
@@ -102,19 +96,19 @@ void add_fields(Response& response, const OpenFile& file, const FilesOptions& op
   fields.add("ETag", file.etag);
   fields.add("Last-Modified", file.modified_text);
   if (!options.cache_control.empty()) fields.add("Cache-Control", options.cache_control);
-  if (options.precompressed) fields.add("Vary", "Accept-Encoding");
 }
 
-void send_unconditionally(const Request& request, Response& response, const OpenFile& file,
-                          const FilesOptions& options) {
-  FileSender sender{response, file};
+Ranges wanted_ranges(const Request& request, const OpenFile& file, const FilesOptions& options) {
   const Fields& asked = request.fields();
   const auto range = asked.get("Range");
   const bool has_ranges = range && request.method() == Method::get && asked.count("Range") == 1 &&
                           options.max_ranges > 0 && allows_ranges(asked, file.validators());
-  response.fields().add("Accept-Ranges", "bytes");
-  if (!has_ranges) return sender.send_whole();
-  sender.send_ranges(parse_ranges(*range, file.size, options.max_ranges));
+  return has_ranges ? parse_ranges(*range, file.size, options.max_ranges) : Ranges{};
+}
+
+void refuse_ranges(Response& response, const OpenFile& file) {
+  response.fields().add("Content-Range", "bytes */" + std::to_string(file.size));
+  send_plain(response, Status::range_not_satisfiable);
 }
 
 }  // namespace
@@ -123,9 +117,11 @@ void send_open_file(Request& request, Response& response, const OpenFile& file,
                     const FilesOptions& options) {
   const bool sends_gzip = file.gzip != nullptr && prefers_gzip(request);
   const OpenFile& chosen = sends_gzip ? *file.gzip : file;
-  add_fields(response, chosen, options);
+  // The others are about the file, not about a refusal: that must be neither decoded nor cached.
+  if (options.precompressed) response.fields().add("Vary", "Accept-Encoding");
   switch (check_conditions(request.fields(), true, chosen.validators())) {
     case Verdict::not_modified:
+      add_fields(response, chosen, options);
       response.set_status(Status::not_modified);
       response.send("");
       return;
@@ -135,8 +131,12 @@ void send_open_file(Request& request, Response& response, const OpenFile& file,
     case Verdict::send:
       break;
   }
+  const Ranges ranges = wanted_ranges(request, chosen, options);
+  if (ranges.state == Ranges::State::unsatisfiable) return refuse_ranges(response, chosen);
+  add_fields(response, chosen, options);
+  response.fields().add("Accept-Ranges", "bytes");
   if (sends_gzip) response.fields().add("Content-Encoding", "gzip");
-  send_unconditionally(request, response, chosen, options);
+  FileSender{response, chosen}.send_ranges(ranges);
 }
 
 }  // namespace evcoro::http::detail

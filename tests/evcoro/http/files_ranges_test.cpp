@@ -140,3 +140,22 @@ TEST_CASE("files: compressed siblings for who takes them") {
   set_time(site.path("a.txt.gz"), some_time - 1);  // of an older one
   CHECK(get(files, "/a.txt", "Accept-Encoding: gzip\r\n").body == "0123456789");
 }
+
+TEST_CASE("files: a refusal says nothing of the file") {
+  const Site site;
+  site.whole.write("site/a.txt.gz", "gzipped");
+  const Files files = site.files({.precompressed = true, .cache_control = "max-age=60"});
+  const std::string_view cases[] = {"Accept-Encoding: gzip\r\nRange: bytes=100-\r\n",
+                                    "Accept-Encoding: gzip\r\nIf-Match: \"x\"\r\n"};
+  for (const std::string_view fields : cases) {
+    CAPTURE(fields);
+    const Reply reply = get(files, "/a.txt", fields);
+    CHECK(reply.status >= 400);
+    CHECK(reply.field("Content-Type") == "text/plain");
+    CHECK(reply.field("Vary") == "Accept-Encoding");
+    for (const char* name : {"Content-Encoding", "Cache-Control", "ETag", "Last-Modified"}) {
+      CAPTURE(name);
+      CHECK(reply.field(name).empty());
+    }
+  }
+}
