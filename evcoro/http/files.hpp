@@ -14,11 +14,12 @@
 // absolute one always does; nor a device, a pipe or a socket. Where the kernel lacks openat2(2)
 // (before Linux 5.6) no symbolic link is followed at all.
 //
-// Each loop keeps files open that were asked for, up to cache_time; small ones with what is in
-// them. A file that is written to, removed, or replaced (by rename(2), as it should be) is noticed
-// at the next request; one that is replaced but has other names, after cache_time. A file that
-// becomes shorter while it is sent ends the connection. Files are opened, and read if the page
-// cache doesn't have them, in the loop's OS thread: it waits for a disk.
+// Each loop keeps files open that were asked for, up to cache_time, or until it is asked for
+// another one; small ones with what is in them. A file that is written to, removed, or replaced (by
+// rename(2), as it should be) is noticed at the next request; one that is replaced but has other
+// names, after cache_time. A file that becomes shorter while it is sent ends the connection. Files
+// are opened, and read if the page cache doesn't have them, in the loop's OS thread: it waits for a
+// disk.
 //
 // It is a value, and may be called in any number of OS threads at once; copies are the same.
 #pragma once
@@ -64,7 +65,7 @@ struct FilesOptions {
 
   std::size_t max_ranges = 16;  // of a request; for more, the file is sent whole
 
-  std::size_t cache_files = 128;  // that a loop keeps open; 0: none
+  std::size_t cache_files = 128;  // that a loop keeps open, each with its ".gz"; 0: none
   std::chrono::milliseconds cache_time{1'000};
 };
 

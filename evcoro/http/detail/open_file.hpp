@@ -35,7 +35,8 @@ struct OpenFile {
 
   Validators validators() const noexcept { return {etag, modified}; }
 
-  // is_as_it_was() asks the kernel: false of one that has been written to, or has no name any more.
+  // is_as_it_was() asks the kernel: false of one that has been written to, or has no name any more,
+  // and if gzip has.
   bool is_as_it_was() const noexcept;
 };
 
@@ -44,12 +45,12 @@ using SharedFile = std::shared_ptr<const OpenFile>;
 // FileCache keeps those that were asked for last.
 class FileCache {
  public:
-  FileCache(std::size_t capacity, std::chrono::milliseconds time) noexcept
-      : capacity_(capacity), time_(time) {}
+  FileCache(std::size_t capacity, std::chrono::milliseconds time) noexcept;
   FileCache(const FileCache&) = delete;
   FileCache& operator=(const FileCache&) = delete;
 
   // find() is nullptr if there is none, or if it has been there for too long, or has changed.
+  // Others that have been there for too long go, too.
   SharedFile find(std::string_view path);
 
   // put() throws std::bad_alloc.
@@ -58,6 +59,10 @@ class FileCache {
  private:
   using Entries = std::list<std::pair<const std::string, SharedFile>>;
 
+  bool is_old(const OpenFile& file, TimePoint now) const noexcept {
+    return now - file.opened > time_;
+  }
+  void drop_old(TimePoint now) noexcept;
   void erase(Entries::iterator entry) noexcept;
 
   const std::size_t capacity_;

@@ -118,3 +118,30 @@ TEST_CASE_METHOD(LoopFixture, "files: one that becomes shorter ends the connecti
     CHECK(received < size);
   });
 }
+
+TEST_CASE_METHOD(LoopFixture, "files: a compressed sibling is noticed when it changes") {
+  const Site site;
+  site.whole.write("site/a.txt.gz", "gzipped");
+  const Files files = site.files({.precompressed = true, .cache_time = std::chrono::hours{1}});
+  const auto body = [&] { return get(files, "/a.txt", "Accept-Encoding: gzip\r\n").body; };
+  in_thread([&] {
+    CHECK(body() == "gzipped");
+    site.whole.replace("site/a.txt.gz", "replaced");
+    CHECK(body() == "replaced");
+    fs::remove(site.path("a.txt.gz"));
+    CHECK(body() == "0123456789");
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "files: what is too old is closed when something else is asked for") {
+  const Site site;
+  for (int i = 0; i < 5; ++i) site.whole.write("site/" + std::to_string(i), std::to_string(i));
+  const Files files = site.files({.cache_time = std::chrono::milliseconds{1}});
+  in_thread([&] {
+    const std::size_t before = support::open_descriptors();
+    for (int i = 0; i < 5; ++i) CHECK(status(files, "/" + std::to_string(i)) == 200);
+    CHECK(!this_thread::sleep_for(std::chrono::milliseconds{2}));
+    CHECK(status(files, "/a.txt") == 200);
+    CHECK(support::open_descriptors() == before + 1);
+  });
+}
