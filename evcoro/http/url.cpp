@@ -94,12 +94,23 @@ Result<Url> read_rest(std::string_view text, bool is_secure) {
 
 // --- references ---
 
+// Where path and query of a reference begin.
+std::size_t target_of(std::string_view reference) noexcept {
+  const std::size_t scheme = scheme_size(reference);
+  if (!reference.substr(scheme).starts_with("//")) return scheme;
+  return std::min(reference.find_first_of("/?", scheme + 2), reference.size());
+}
+
+// Brackets are an address's in the authority, and stray behind it.
 std::string encode_stray(std::string_view text) {
+  const std::size_t target = target_of(text);
   std::string encoded;
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
-    const bool is_stray =
-        byte >= 0x80 || std::string_view{" \"<>\\^`{|}"}.find(c) != std::string_view::npos;
+    const bool is_bracket = i >= target && (c == '[' || c == ']');
+    const bool is_stray = byte >= 0x80 || is_bracket ||
+                          std::string_view{" \"<>\\^`{|}"}.find(c) != std::string_view::npos;
     if (!is_stray) {
       encoded += c;
       continue;
@@ -145,6 +156,11 @@ Url moved_to(const Url& base, std::string target) {
   return moved;
 }
 
+// An absolute reference loses its dots, too.
+Result<Url> without_dots(const Result<Url>& url) {
+  return url ? moved_to(*url, resolve_target("/", url->target)) : url;
+}
+
 }  // namespace
 
 std::string Url::authority_with_port() const {
@@ -173,8 +189,8 @@ Result<Url> parse_url(std::string_view text) {
 
 Result<Url> resolve_url(const Url& base, std::string_view reference) {
   const std::string encoded = encode_stray(reference.substr(0, reference.find('#')));
-  if (scheme_size(encoded) > 0) return parse_url(encoded);
-  if (encoded.starts_with("//")) return read_rest(encoded, base.is_secure);
+  if (scheme_size(encoded) > 0) return without_dots(parse_url(encoded));
+  if (encoded.starts_with("//")) return without_dots(read_rest(encoded, base.is_secure));
   if (!is_target(encoded)) return Errc::invalid_url;
   return moved_to(base, resolve_target(base.target, encoded));
 }

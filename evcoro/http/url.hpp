@@ -47,7 +47,8 @@ struct EVCORO_API Url {
 EVCORO_API Result<Url> parse_url(std::string_view text);
 
 // resolve_url() is what reference means when it is found at base (RFC 3986, 5.2). What servers
-// often leave unencoded in it, spaces and what is not ASCII, is encoded. Errors as parse_url().
+// often leave unencoded in it, spaces, brackets and what is not ASCII, is encoded. Errors as
+// parse_url().
 EVCORO_API Result<Url> resolve_url(const Url& base, std::string_view reference);
 
 }  // namespace evcoro::http

@@ -125,6 +125,12 @@ TEST_CASE("urls: references") {
       {"https://Other:8443/x", "https://other:8443/x"},
       {"/caf\xc3\xa9 au lait", "http://a/caf%C3%A9%20au%20lait"},
       {"//other:81?z", "http://other:81/?z"},
+      {"/x[1]?y[]=2", "http://a/x%5B1%5D?y%5B%5D=2"},
+      {"x?[", "http://a/b/c/x?%5B"},
+      {"http://[::1]/x[1]", "http://[::1]/x%5B1%5D"},
+      {"//[::1]:81?[]", "http://[::1]:81/?%5B%5D"},
+      {"http://b/x/../y?/../z", "http://b/y?/../z"},
+      {"//b/./x/..", "http://b/"},
   };
   for (const auto& [reference, expected] : cases) {
     INFO(reference);
@@ -134,6 +140,8 @@ TEST_CASE("urls: references") {
   }
   CHECK(resolve_url(base, "mailto:a@b").error() == Errc::unknown_scheme);
   CHECK(resolve_url(base, "//user@b/").error() == Errc::userinfo_in_url);
+  CHECK(resolve_url(base, "http://[::1").error() == Errc::invalid_url);
+  CHECK(resolve_url(base, "//b[/").error() == Errc::invalid_url);
   CHECK(resolve_url(base, "/a\tb").error() == Errc::invalid_url);
   CHECK(resolve_url(base, "http://a b/").error() == Errc::invalid_url);
 }
