@@ -12,6 +12,7 @@
 
 #include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/detail/codings.hpp>
+#include <evcoro/http/detail/conditions.hpp>
 #include <evcoro/http/detail/deflater.hpp>
 #include <evcoro/http/detail/text.hpp>
 #include <evcoro/local.hpp>
@@ -50,6 +51,16 @@ void add_vary(Fields& fields) {
 void weaken_etag(Fields& fields) {
   const std::string etag{fields.get_or("ETag")};
   if (etag.starts_with('"')) fields.set("ETag", "W/" + etag);
+}
+
+// Whether the client has said by its strong ETag that it has the body as it is.
+bool has_uncompressed(const Fields& request, const Fields& response) {
+  const std::string_view etag = response.get_or("ETag");
+  for (const auto [name, value] : request) {
+    const bool is_condition = equals_ignoring_case(name, "If-None-Match");
+    if (is_condition && lists_tag(value, etag, false)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -129,7 +140,7 @@ class Compressor final : public BodyFilter {
     const Coding coding = accepted_codings(request_.fields()).best();
     if (coding == Coding::identity) return false;
     // It says of the body that the client has what it would say of the one that it would get.
-    if (is_unmodified) weaken_etag(fields);
+    if (is_unmodified && !has_uncompressed(request_.fields(), fields)) weaken_etag(fields);
     if (is_unmodified || response.status() == Status::no_content) return false;
     deflater_ = state_.take(coding);
     if (!deflater_) return false;

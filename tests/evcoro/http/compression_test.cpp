@@ -251,6 +251,32 @@ TEST_CASE("compression: files and not their ranges") {
   CHECK(get("/a.txt", "Range: bytes=0-1\r\nIf-Range: " + etag + "\r\n").status == 200);
 }
 
+TEST_CASE("compression: who has a file uncompressed keeps its strong ETag") {
+  const support::TemporaryFolder folder;
+  folder.write("a.png", text());
+  folder.write("a.txt", text());
+  const Files files{folder.string()};
+  for (const std::string_view target : {"/a.png", "/a.txt"}) {
+    CAPTURE(target);
+    const auto get = [&](std::string_view fields) {
+      std::string request = request_with(fields);
+      request.replace(4, 1, target);
+      return reply_to(request, files);
+    };
+    const std::string strong = get("").field("ETag");
+    CHECK(strong.starts_with('"'));
+    const auto tag_of = [&](const std::string& known) {
+      const Reply reply = get(std::string{gzip} + "If-None-Match: " + known + "\r\n");
+      CHECK(reply.status == 304);
+      CHECK(reply.field("Vary") == "Accept-Encoding");
+      return reply.field("ETag");
+    };
+    CHECK(tag_of(strong) == strong);
+    CHECK(tag_of("\"x\", " + strong) == strong);
+    CHECK(tag_of("W/" + strong) == "W/" + strong);
+  }
+}
+
 TEST_CASE("compression: a file that is too short cuts the connection") {
   const support::TemporaryFolder folder;
   folder.write("a.txt", text());
