@@ -44,8 +44,10 @@ Result<ClientPool::Lease> ClientPool::take(const std::string& key, bool is_fresh
   if (const auto error = check_caller()) return error;
   const std::shared_ptr<ClientPool> self = shared_from_this();
   Turn turn{*this, *hosts_.try_emplace(key).first, is_fresh};
+  const std::size_t idle_before = idle_.size();
   Lease lease = find(turn.host, is_fresh);
-  serve();  // those who wait for what was found to be stale
+  const std::size_t gone = idle_before - idle_.size();
+  if (gone > (lease ? 1 : 0)) serve_all();  // more were stale than this one makes up for
   if (lease) return lease;
   queue_up(turn);
   const auto error = turn.event.wait(deadline);
@@ -90,15 +92,24 @@ bool ClientPool::has_room(Host& host) noexcept {
   return true;
 }
 
-void ClientPool::serve() noexcept {
-  if (is_closed_) return;
-  turns_.for_each([&](Turn& turn) {
-    Lease lease = find(turn.host, turn.is_fresh);
-    if (!lease) return;
-    turn.unlink();
-    turn.lease = std::move(lease);
-    turn.event.set();
-  });
+// False if there is nothing for it.
+bool ClientPool::serve(Turn& turn) noexcept {
+  Lease lease = find(turn.host, turn.is_fresh);
+  if (!lease) return false;
+  turn.unlink();
+  turn.lease = std::move(lease);
+  turn.event.set();
+  return true;
+}
+
+// One place, or one connection, has become free: that is for one, and the others needn't be asked,
+// of whom there may be thousands.
+void ClientPool::serve_one() noexcept {
+  if (!is_closed_) turns_.find([&](Turn& turn) { return serve(turn); });
+}
+
+void ClientPool::serve_all() noexcept {
+  if (!is_closed_) turns_.for_each([&](Turn& turn) { serve(turn); });
 }
 
 // --- giving back ---
@@ -115,7 +126,7 @@ void ClientPool::give_back(Host& host, OwnedStream stream) noexcept {
     stream.close();
     return free_place(host);
   }
-  serve();
+  serve_one();
   if (idle_.size() == 1) start(idle_.front().expires);
 }
 
@@ -123,7 +134,7 @@ void ClientPool::free_place(Host& host) noexcept {
   --open_;
   --host.second.open;
   forget_if_unused(host);
-  serve();
+  serve_one();
 }
 
 void ClientPool::forget_if_unused(Host& host) noexcept {
@@ -152,7 +163,7 @@ void ClientPool::drop_idle_of(const Host& host) noexcept {
 
 void ClientPool::close_idle() noexcept {
   while (!idle_.empty()) drop(idle_.begin());
-  serve();
+  serve_all();
 }
 
 void ClientPool::close() noexcept {
@@ -165,7 +176,7 @@ void ClientPool::on_time() noexcept {
   const TimePoint now = Clock::now();
   while (!idle_.empty() && idle_.front().expires <= now) drop(idle_.begin());
   if (!idle_.empty()) start(idle_.front().expires);
-  serve();
+  serve_all();
 }
 
 std::size_t ClientPool::waiting() const noexcept {

@@ -80,7 +80,9 @@ class ClientPool final : private evcoro::detail::LoopTimer,
   OwnedStream take_idle(Host& host) noexcept;
   bool has_room(Host& host) noexcept;
   void queue_up(Turn& turn) noexcept;
-  void serve() noexcept;
+  bool serve(Turn& turn) noexcept;
+  void serve_one() noexcept;
+  void serve_all() noexcept;
   void drop(IdleList::iterator which) noexcept;
   void drop_idle_of(const Host& host) noexcept;
   void give_back(Host& host, OwnedStream stream) noexcept;
