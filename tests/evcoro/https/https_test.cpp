@@ -5,6 +5,7 @@
 #include <evcoro/http/error.hpp>
 #include <evcoro/http/server.hpp>
 #include <evcoro/net/happy_eyeballs.hpp>
+#include <support/http_client.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/tls.hpp>
 
@@ -31,6 +32,7 @@ class Https {
     return "https://" + host + ":" + std::to_string(server_.local_address().port()) + target;
   }
   auto accepted() const { return server_.counters().accepted; }
+  Address address() const { return server_.local_address(); }
 
  private:
   ServerOptions server_options(std::chrono::milliseconds keep_alive) {
@@ -43,6 +45,12 @@ class Https {
     return options;
   }
 
+  support::Authority authority_;
+  TlsContext server_context_;
+  TlsContext client_context_;
+  Server server_;
+
+ public:
   ClientOptions client_options() {
     ClientOptions options;
     options.proxy = ProxySettings{};
@@ -57,14 +65,18 @@ class Https {
     return options;
   }
 
-  support::Authority authority_;
-  TlsContext server_context_;
-  TlsContext client_context_;
-  Server server_;
-
- public:
   Client client;
 };
+
+// relay() sends on what comes from one until its end.
+void relay(Socket& from, Socket& to) {
+  while (true) {
+    const auto in = support::receive(from, 4096);
+    if (in.text.empty()) break;
+    support::say(to, in.text);
+  }
+  to.shutdown(Socket::Shutdown::write);
+}
 
 }  // namespace
 
@@ -136,5 +148,51 @@ TEST_CASE_METHOD(LoopFixture, "a connection that the server has closed is not us
       CHECK(support::eventually([&] { return loop->thread_count() == 1; }));
     }
     CHECK(https.accepted() == 3);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "a tunnel through a proxy ends at whom the URL means") {
+  in_thread([&] {
+    Https https{*loop, [](Request& request, Response& response) { response.send(request.path()); }};
+    std::vector<std::string> asked;
+    support::ScriptedServer proxy{*loop, [&](Socket& socket, int) {
+                                    asked.push_back(support::receive_request(socket));
+                                    Socket server = connect(https.address(), long_time).value();
+                                    support::say(socket,
+                                                 "HTTP/1.1 200 Connection established\r\n\r\n");
+                                    auto back = loop->spawn([&] { relay(server, socket); }).value();
+                                    relay(socket, server);
+                                    CHECK(back.join());
+                                  }};
+    auto options = https.client_options();
+    options.proxy = ProxySettings{.https = proxy.address().to_string()};
+    options.connect = nullptr;
+    Client client{*loop, options};
+    for (const std::string path : {"/one", "/two"}) {
+      auto response = client.get(https.url("a.test", path), long_time);
+      REQUIRE(response);
+      CHECK(response->read_body(long_time).value() == path);
+    }
+    CHECK(https.accepted() == 1);
+    CHECK(is_certificate_error(client.get(https.url("b.test", "/"), long_time).error()));
+    REQUIRE(asked.size() == 2);
+    CHECK(asked[0].starts_with("CONNECT a.test:"));
+    CHECK(asked[1].starts_with("CONNECT b.test:"));
+    client.close_idle();
+    CHECK(client.open() == 0);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "a large upload that is refused") {
+  in_thread([&] {
+    Https https{*loop, [](Request& request, Response&) {
+                  CHECK(request.read_body().error() == http::Errc::body_too_large);
+                }};
+    auto response =
+        https.client.put(https.url("a.test", "/"), std::string(20'000'000, 'x'), "", long_time);
+    REQUIRE(response);
+    CHECK(response->status() == Status::content_too_large);
+    CHECK(response->read_body(long_time).value() == "Content Too Large\n");
+    CHECK(https.client.open() == 0);
   });
 }
