@@ -62,8 +62,9 @@ class EVCORO_API ClientResponse {
   // the end the count is 0. read_body() is all that is left, up to limit bytes, or to Limits::body.
   //
   // The deadline of the whole exchange holds, too. Errors: those of the stream, of which timed_out
-  // and operation_canceled lose nothing of recv(); evcoro::Errc::unexpected_end if the server has
-  // closed before the end; http::Errc::malformed; body_too_large. The connection is closed then.
+  // and operation_canceled lose nothing of recv(), and of read_body() what it has read;
+  // evcoro::Errc::unexpected_end if the server has closed before the end; http::Errc::malformed;
+  // body_too_large. The connection is closed then.
   IoResult recv(std::span<std::byte> buffer, Timeout timeout = {});
   Result<std::string> read_body(Timeout timeout = {});
   Result<std::string> read_body(std::uint64_t limit, Timeout timeout = {});

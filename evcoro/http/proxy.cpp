@@ -39,7 +39,9 @@ bool matches(std::string_view entry, const Url& url) {
            detail::equals_ignoring_case(entry, bracketed + port);
   }
   if (entry.ends_with(port)) entry.remove_suffix(port.size());
-  return is_domain_of(entry, url.host);
+  std::string_view host = url.host;
+  if (host.ends_with('.')) host.remove_suffix(1);  // the same host, as DNS has it
+  return is_domain_of(entry, host);
 }
 
 }  // namespace

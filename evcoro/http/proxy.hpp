@@ -1,11 +1,12 @@
 // ProxySettings: which requests go by way of a proxy.
 //
-//   ProxySettings settings = ProxySettings::from_environment();   // http_proxy, https_proxy,
-//   no_proxy ProxySettings settings{.http = "proxy.test:3128", .exceptions =
-//   "localhost,.internal"}; ProxySettings settings;                                       // none
+//   ProxySettings settings = ProxySettings::from_environment();
+//   ProxySettings settings{.http = "proxy.test:3128", .exceptions = "localhost,.internal"};
+//   ProxySettings settings;  // none
 //
 // Requests of http ask the proxy for the whole URL; for https it makes a tunnel (CONNECT), through
-// which it sees nothing. A proxy is "host:port" or "http://host:port"; without a port it is 80.
+// which it sees nothing. A proxy is "host:port" or "http://host:port"; without a port it is 80. One
+// that wants a user and a password can't be told them: with these it is Errc::invalid_proxy.
 //
 // exceptions is a list with commas, of hosts that are asked directly: "example.org" and all names
 // below it, the same as ".example.org"; "10.0.0.1"; "host:8080" at this port alone; "*" for all.

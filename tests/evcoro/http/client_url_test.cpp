@@ -162,6 +162,9 @@ TEST_CASE("proxies: which requests go by one") {
   CHECK(by("http://internal/") == "direct");
   CHECK(by("http://a.internal/") == "direct");
   CHECK(by("http://ainternal/") == "proxy.test:3128");
+  CHECK(by("http://localhost./") == "direct");
+  CHECK(by("http://a.internal.:99/") == "direct");
+  CHECK(by("http://a.b.:81/") == "direct");
   CHECK(by("http://10.0.0.1/") == "direct");
   CHECK(by("http://10.0.0.10/") == "proxy.test:3128");
   CHECK(by("http://a.b:81/") == "direct");
