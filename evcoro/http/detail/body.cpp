@@ -100,8 +100,7 @@ IoResult Body::receive_in_time(std::span<std::byte> to, Patience& patience) {
 
 IoResult Body::receive(std::span<std::byte> to, Patience& patience) {
   if (const auto error = output_.flush()) return {0, error};
-  IoResult in =
-      patience.may_wait() ? receive_in_time(to, patience) : stream_.recv(to, no_wait);
+  IoResult in = patience.may_wait() ? receive_in_time(to, patience) : stream_.recv(to, no_wait);
   received_ += in.count;
   if (!in.error && in.count == 0) {
     fail(Status::bad_request);

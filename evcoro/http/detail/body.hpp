@@ -77,12 +77,12 @@ class Body {
   bool is_begun_ = false;
   bool expects_continue_ = false;  // and has not got it
   bool awaits_continue_ = false;   // and may still get it
-  bool is_given_up_ = false;  // at a deadline, when it was last waited for
+  bool is_given_up_ = false;       // at a deadline, when it was last waited for
   Status failure_ = Status::none;
   std::uint64_t limit_ = 0;
-  std::uint64_t left_ = 0;      // of one with a length
-  std::uint64_t seen_ = 0;      // of one in chunks: the sizes so far
-  std::uint64_t received_ = 0;  // from the stream
+  std::uint64_t left_ = 0;              // of one with a length
+  std::uint64_t seen_ = 0;              // of one in chunks: the sizes so far
+  std::uint64_t received_ = 0;          // from the stream
   std::chrono::nanoseconds waited_{0};  // in all
   std::chrono::nanoseconds idle_{0};    // since the last byte
 };

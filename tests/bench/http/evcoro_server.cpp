@@ -57,7 +57,8 @@ http::ServerOptions server_options(const Options& options) {
   http::ServerOptions made;
   made.server = "evcoro";
   made.limits.requests = 1'000'000'000;
-  made.limits.head = std::chrono::seconds{60};  // as nginx: a client makes all its connections first
+  made.limits.head =
+      std::chrono::seconds{60};  // as nginx: a client makes all its connections first
   if (!options.certificate.empty()) {
     evcoro::TlsServerOptions tls;
     tls.certificates = {{options.certificate, options.key}};

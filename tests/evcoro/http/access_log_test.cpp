@@ -281,9 +281,7 @@ TEST_CASE_METHOD(LoopFixture, "access log: without memory for a line nothing els
       }};
       const ExchangeObserver observer = log.observer();
       const Address peer = support::loopback();
-      CHECK(failing.run([&] {
-        observer({peer, nullptr, Status::ok, 1, {}, {}});
-      }));
+      CHECK(failing.run([&] { observer({peer, nullptr, Status::ok, 1, {}, {}}); }));
       log.flush();
       CHECK(lines + static_cast<int>(log.dropped()) == 1);
       lost += static_cast<int>(log.dropped());

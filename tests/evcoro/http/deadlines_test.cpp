@@ -162,7 +162,8 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: a handler's own loses nothing of the b
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "deadlines: a body that a handler gives up isn't answered with success") {
+TEST_CASE_METHOD(LoopFixture,
+                 "deadlines: a body that a handler gives up isn't answered with success") {
   in_thread([&] {
     ServedPair pair{*loop, patient(), [&](Request& request, Response&) {
                       std::array<std::byte, 10> buffer;
@@ -180,14 +181,14 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: short waits of a handler don't put off
     Limits limits = patient();
     limits.body_idle = std::chrono::milliseconds{50};
     std::error_code error;
-    ServedPair served{*loop, limits, [&](Request& request, Response&) {
-                        const TimePoint latest = Clock::now() + support::long_time;
-                        std::array<std::byte, 10> buffer;
-                        do {
-                          error = request.recv(buffer, std::chrono::milliseconds{5}).error;
-                        } while (error && error != http::Errc::body_too_slow &&
-                                 Clock::now() < latest);
-                      }};
+    ServedPair served{
+        *loop, limits, [&](Request& request, Response&) {
+          const TimePoint latest = Clock::now() + support::long_time;
+          std::array<std::byte, 10> buffer;
+          do {
+            error = request.recv(buffer, std::chrono::milliseconds{5}).error;
+          } while (error && error != http::Errc::body_too_slow && Clock::now() < latest);
+        }};
     served.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
     CHECK(support::status_of(served.finish()) == 408);
     CHECK(error == http::Errc::body_too_slow);

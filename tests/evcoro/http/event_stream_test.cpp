@@ -173,8 +173,9 @@ TEST_CASE_METHOD(LoopFixture, "events: a pause ends when the client leaves") {
 
 TEST_CASE_METHOD(LoopFixture, "events: a pause behind trailers lasts as long as it is to") {
   in_thread([&] {
-    ReadableStream stream{{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                           "0\r\nA: b\r\n\r\n"}};
+    ReadableStream stream{
+        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "0\r\nA: b\r\n\r\n"}};
     bool goes_on = false;
     std::string trailer;
     serve(stream, [&](Request& asked, Response& response) {

@@ -133,15 +133,14 @@ TEST_CASE("connections: what breaks off takes no earlier response with it") {
 
 TEST_CASE("connections: without memory nobody gets a half of a head") {
   const std::string text = get("/", "Connection: upgrade\r\nUpgrade: echo\r\n");
-  const std::vector<Handler> handlers{
-      [](Request&, Response& response) {
-        response.fields().set("A", std::string(3000, 'a'));
-        response.send("hello");
-      },
-      [](Request&, Response& response) {
-        response.fields().set("A", std::string(3000, 'a'));
-        static_cast<void>(response.upgrade("echo"));
-      }};
+  const std::vector<Handler> handlers{[](Request&, Response& response) {
+                                        response.fields().set("A", std::string(3000, 'a'));
+                                        response.send("hello");
+                                      },
+                                      [](Request&, Response& response) {
+                                        response.fields().set("A", std::string(3000, 'a'));
+                                        static_cast<void>(response.upgrade("echo"));
+                                      }};
   for (const Handler& handler : handlers) {
     int without = 0;
     support::fail_each_new([&](support::FailingNew& failing) {
@@ -194,8 +193,8 @@ TEST_CASE("connections: an answer that can't be sent has no bytes") {
   options.observers.push_back([&](const Exchange& over) { bytes.push_back(over.bytes); });
   support::PieceStream stream{{get()}};
   stream.room = 0;
-  CHECK_THROWS(
-      serve(stream, [](Request&, Response&) { throw std::runtime_error{"oops"}; }, options));
+  CHECK_THROWS(serve(
+      stream, [](Request&, Response&) { throw std::runtime_error{"oops"}; }, options));
   stream = support::PieceStream{{"nonsense\r\n\r\n"}};
   stream.room = 0;
   serve(stream, support::echo_body, options);
@@ -203,9 +202,9 @@ TEST_CASE("connections: an answer that can't be sent has no bytes") {
 }
 
 TEST_CASE("connections: HEAD with a bad body gets an answer without one") {
-  const std::string sent = send_pieces(
-      {"HEAD / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"},
-      [](Request& request, Response&) { CHECK(!request.read_body()); });
+  const std::string sent =
+      send_pieces({"HEAD / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"},
+                  [](Request& request, Response&) { CHECK(!request.read_body()); });
   CHECK(support::status_of(sent) == 400);
   CHECK(sent.ends_with("\r\n\r\n"));
 }
@@ -247,7 +246,8 @@ TEST_CASE("upgrades: a request that asks for one may be answered as others") {
 }
 
 TEST_CASE("upgrades: protocols may be offered in several fields") {
-  const std::string text = get_request("/", "Connection: Upgrade\r\nUpgrade: echo, \r\nUpgrade: h2c\r\n");
+  const std::string text =
+      get_request("/", "Connection: Upgrade\r\nUpgrade: echo, \r\nUpgrade: h2c\r\n");
   for (const char* protocol : {"echo", "h2c", "", "h3"}) {
     std::error_code error;
     send_pieces({text}, [&](Request&, Response& response) {

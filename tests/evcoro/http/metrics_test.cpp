@@ -121,9 +121,7 @@ TEST_CASE_METHOD(LoopFixture, "metrics: requests are counted without memory too"
       const Metrics metrics;
       const ExchangeObserver observer = metrics.observer();
       const Address peer;
-      CHECK(failing.run([&] {
-        observer({peer, nullptr, Status::ok, 7, {}, {}});
-      }));
+      CHECK(failing.run([&] { observer({peer, nullptr, Status::ok, 7, {}, {}}); }));
       CHECK(metrics.write().find("http_response_body_bytes_total 7\n") != std::string::npos);
     });
     CHECK(failures > 0);

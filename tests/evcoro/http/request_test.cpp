@@ -1,6 +1,6 @@
 // Requests as handlers see them, over streams in memory.
-#include <charconv>
 #include <array>
+#include <charconv>
 #include <span>
 
 #include <support/http.hpp>
@@ -212,7 +212,8 @@ TEST_CASE("bodies: chunks of all sizes are one text") {
   std::size_t size = 1;
   for (std::size_t at = 0; at < text.size(); at += size, size = size * 7 % 9973 + 1) {
     std::array<char, 16> digits;
-    const auto end = std::to_chars(digits.begin(), digits.end(), std::min(size, text.size() - at), 16);
+    const auto end =
+        std::to_chars(digits.begin(), digits.end(), std::min(size, text.size() - at), 16);
     chunks.append(digits.data(), end.ptr).append("\r\n").append(text, at, size).append("\r\n");
   }
   CHECK(ask(chunks + "0\r\n\r\n").at(0).body == text);

@@ -241,7 +241,8 @@ TEST_CASE_METHOD(LoopFixture, "server: draining cancels what is left at its dead
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: a handler that is cancelled is told so and not of a departure") {
+TEST_CASE_METHOD(LoopFixture,
+                 "server: a handler that is cancelled is told so and not of a departure") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     ServerOptions options;
