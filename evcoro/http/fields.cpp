@@ -23,11 +23,6 @@ bool is_reserved(std::string_view name) noexcept {
   });
 }
 
-bool is_value_character(char c) noexcept {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte >= 0x20 && byte != 0x7f) || c == '\t';
-}
-
 }  // namespace
 
 Fields::Fields(const Fields& other) : is_guarded_(other.is_guarded_) {
@@ -71,7 +66,7 @@ std::size_t Fields::count(std::string_view name) const noexcept {
 
 std::error_code Fields::check(std::string_view name, std::string_view value) const noexcept {
   if (!detail::is_token(name)) return Errc::invalid_field_name;
-  if (!std::ranges::all_of(value, is_value_character)) return Errc::invalid_field_value;
+  if (!detail::is_field_value(value)) return Errc::invalid_field_value;
   if (is_guarded_ && is_reserved(name)) return Errc::reserved_field;
   return {};
 }
@@ -79,23 +74,33 @@ std::error_code Fields::check(std::string_view name, std::string_view value) con
 std::error_code Fields::add(std::string_view name, std::string_view value) {
   value = detail::trim(value);
   if (const auto error = check(name, value)) return error;
-  if (is_own(name) || is_own(value)) return add(std::string{name}, std::string{value});
+  append(name, value);
+  return {};
+}
+
+std::error_code Fields::set(std::string_view name, std::string_view value) {
+  value = detail::trim(value);
+  if (const auto error = check(name, value)) return error;
+  if (contains(name)) {
+    const std::string owned_name{name};
+    const std::string owned_value{value};
+    erase(owned_name);
+    append(owned_name, owned_value);
+  } else {
+    append(name, value);
+  }
+  return {};
+}
+
+// All is as it was if memory doesn't suffice.
+void Fields::append(std::string_view name, std::string_view value) {
+  if (is_own(name) || is_own(value)) return append(std::string{name}, std::string{value});
   own_text();
   text_.reserve(text_.size() + name.size() + value.size());
   const auto at = static_cast<std::uint32_t>(text_.size());
   const auto name_size = static_cast<std::uint32_t>(name.size());
   entries_.push_back({at, name_size, at + name_size, static_cast<std::uint32_t>(value.size())});
   text_.append(name).append(value);
-  return {};
-}
-
-std::error_code Fields::set(std::string_view name, std::string_view value) {
-  if (const auto error = check(name, detail::trim(value))) return error;
-  if (!contains(name)) return add(name, value);
-  const std::string owned_name{name};
-  const std::string owned_value{value};
-  erase(owned_name);
-  return add(owned_name, owned_value);
 }
 
 std::size_t Fields::erase(std::string_view name) {

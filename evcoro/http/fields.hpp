@@ -104,6 +104,7 @@ class EVCORO_API Fields {
 
   const char* text() const noexcept { return borrowed_ != nullptr ? borrowed_ : text_.data(); }
   std::error_code check(std::string_view name, std::string_view value) const noexcept;
+  void append(std::string_view name, std::string_view value);
   bool is_own(std::string_view part) const noexcept;
   void own_text();
 

@@ -9,6 +9,7 @@
 #include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/detail/connection.hpp>
 #include <evcoro/http/detail/date.hpp>
+#include <evcoro/http/detail/head_writer.hpp>
 #include <evcoro/http/detail/text.hpp>
 #include <evcoro/http/error.hpp>
 
@@ -22,46 +23,13 @@ std::string_view text_of(std::span<const std::byte> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-void append_number(std::string& out, std::uint64_t number, int base = 10) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
-  out.append(digits, end);
-}
-
-void append_status(std::string& out, Status status) {
-  out.append("HTTP/1.1 ");
-  append_number(out, static_cast<std::uint64_t>(status));
-  out.append(" ").append(reason_phrase(status)).append("\r\n");
-}
-
-void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ").append(value).append("\r\n");
-}
-
-// Without what could split the response.
-void append_server(std::string& out, std::string_view server) {
-  out.append("Server: ");
-  std::ranges::copy_if(server, std::back_inserter(out), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte != 0x7f;
-  });
-  out.append("\r\n");
-}
-
-void append_fields(std::string& out, const Fields& fields) {
-  for (const auto [name, value] : fields) append_field(out, name, value);
-}
-
-// Without memory nothing of a head stays, for another may take its place.
-template <class Function>
-void append_whole(std::string& out, Function&& append) {
-  const std::size_t before = out.size();
-  try {
-    append();
-  } catch (...) {
-    out.resize(before);
-    throw;
+// is_set() says whether fields have one of their own, with a name that is as long as lower.
+template <std::size_t Size>
+bool is_set(const Fields& fields, const char (&lower)[Size]) noexcept {
+  for (const auto [name, value] : fields) {
+    if (name.size() == Size - 1 && detail::is_name(name.data(), lower)) return true;
   }
+  return false;
 }
 
 // offers() says whether fields, of a request, name protocol: in one list, or in several fields.
@@ -113,23 +81,25 @@ std::error_code Response::check_open() const noexcept {
 }
 
 void Response::append_head(std::optional<std::uint64_t> length) {
-  std::string& out = connection_.output().buffer();
-  append_status(out, status_);
-  if (!fields().contains("Date")) out.append(detail::date_line());
-  if (!connection_.options().server.empty() && !fields().contains("Server")) {
-    append_server(out, connection_.options().server);
-  }
-  append_fields(out, fields());
-  if (is_chunked_) out.append("Transfer-Encoding: chunked\r\n");
+  const std::string_view server = connection_.options().server;
+  const Fields& own = fields();
+  detail::HeadWriter head{
+      connection_.output().buffer(),
+      detail::HeadWriter::room + detail::HeadWriter::size_of(own) + server.size()};
+  head.status_line(status_);
+  if (!is_set(own, "date")) head.text(detail::date_line());
+  if (!server.empty() && !is_set(own, "server")) head.clean_field("Server", server);
+  head.fields(own);
+  if (is_chunked_) head.text("Transfer-Encoding: chunked\r\n");
   if (length) {
-    out.append("Content-Length: ");
-    append_number(out, *length);
-    out.append("\r\n");
+    head.text("Content-Length: ");
+    head.number(*length);
+    head.text("\r\n");
   }
   const bool is_old = connection_.head().minor == 0;
-  if (closes_) out.append("Connection: close\r\n");
-  if (!closes_ && is_old) out.append("Connection: keep-alive\r\n");
-  out.append("\r\n");
+  if (closes_) head.text("Connection: close\r\n");
+  if (!closes_ && is_old) head.text("Connection: keep-alive\r\n");
+  head.text("\r\n");
 }
 
 // Without a length the body is chunked, or ends with the connection.
@@ -142,8 +112,7 @@ std::error_code Response::begin(std::optional<std::uint64_t> length) {
   is_chunked_ = is_endless && connection_.head().minor == 1;
   if ((is_endless && !is_chunked_) || !connection_.keeps_alive()) closes_ = true;
   connection_.body().withhold_continue();
-  append_whole(connection_.output().buffer(),
-               [&] { append_head(has_framing ? announced : std::nullopt); });
+  append_head(has_framing ? announced : std::nullopt);
   body_begin_ = connection_.output().position();
   phase_ = Phase::body;
   has_length_ = length.has_value();
@@ -177,7 +146,8 @@ std::error_code Response::send(std::span<const std::byte> body) {
 
 void Response::begin_chunk(std::uint64_t size) {
   std::string& out = connection_.output().buffer();
-  append_number(out, size, 16);
+  char digits[16];
+  out.append(digits, std::to_chars(std::begin(digits), std::end(digits), size, 16).ptr);
   out.append("\r\n");
 }
 
@@ -243,7 +213,9 @@ std::error_code Response::end() {
   if (is_chunked_ && !omits_body()) {
     std::string& out = connection_.output().buffer();
     out.append("0\r\n");
-    append_fields(out, trailers());
+    for (const auto [name, value] : trailers()) {
+      out.append(name).append(": ").append(value).append("\r\n");
+    }
     out.append("\r\n");
   }
   return finish();
@@ -264,20 +236,24 @@ std::uint64_t Response::body_bytes() const noexcept {
 
 // --- another protocol ---
 
+void Response::append_upgrade(std::string_view protocol) {
+  detail::HeadWriter head{
+      connection_.output().buffer(),
+      detail::HeadWriter::room + detail::HeadWriter::size_of(fields()) + protocol.size()};
+  head.status_line(Status::switching_protocols);
+  head.field("Connection", "Upgrade");
+  head.field("Upgrade", protocol);
+  head.fields(fields());
+  head.text("\r\n");
+}
+
 Result<Upgraded> Response::upgrade(std::string_view protocol) {
   if (const auto error = check_open()) return error;
   if (!connection_.head().wants_upgrade || !connection_.body().is_over() ||
       !offers(connection_.workspace().fields, protocol)) {
     return Errc::not_an_upgrade;
   }
-  std::string& out = connection_.output().buffer();
-  append_whole(out, [&] {
-    append_status(out, Status::switching_protocols);
-    append_field(out, "Connection", "Upgrade");
-    append_field(out, "Upgrade", protocol);
-    append_fields(out, fields());
-    out.append("\r\n");
-  });
+  append_upgrade(protocol);
   body_begin_ = connection_.output().position();
   phase_ = Phase::complete;
   is_upgraded_ = true;

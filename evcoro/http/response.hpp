@@ -134,6 +134,7 @@ class EVCORO_API Response {
   bool omits_body() const noexcept;
   std::error_code begin(std::optional<std::uint64_t> length);
   void append_head(std::optional<std::uint64_t> length);
+  void append_upgrade(std::string_view protocol);
   std::error_code begin_part(std::uint64_t size);
   void begin_chunk(std::uint64_t size);
   std::error_code finish();

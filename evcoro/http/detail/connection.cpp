@@ -1,10 +1,10 @@
 #include <evcoro/http/detail/connection.hpp>
 
-#include <charconv>
 #include <utility>
 
 #include <evcoro/http/detail/date.hpp>
 #include <evcoro/http/detail/fields_access.hpp>
+#include <evcoro/http/detail/head_writer.hpp>
 #include <evcoro/thread.hpp>
 
 namespace evcoro::http::detail {
@@ -199,19 +199,17 @@ std::error_code Connection::flush_response() {
 
 void Connection::append_answer(Status status) {
   const std::string_view reason = reason_phrase(status);
-  char number[8];
-  const auto put = [&](std::size_t value) -> std::string_view {
-    return {number,
-            static_cast<std::size_t>(std::to_chars(number, number + 8, value).ptr - number)};
-  };
-  std::string& out = output_.buffer();
-  out.append("HTTP/1.1 ").append(put(static_cast<std::size_t>(status))).append(" ");
-  out.append(reason).append("\r\n").append(date_line());
-  out.append("Content-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
-  out.append(put(reason.size() + 1)).append("\r\n\r\n");
+  {
+    HeadWriter head{output_.buffer(), HeadWriter::room};
+    head.status_line(status);
+    head.text(date_line());
+    head.text("Content-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
+    head.number(reason.size() + 1);
+    head.text("\r\n\r\n");
+  }
   answer_begin_ = output_.position();
   if (head_.method == Method::head) return;
-  out.append(reason).append("\n");
+  output_.buffer().append(reason).append("\n");
 }
 
 void Connection::answer(Status status) {

@@ -268,23 +268,19 @@ Status read_fields(std::string_view section, const Limits& limits, std::size_t o
 }
 
 bool is_host(std::string_view text) noexcept {
-  std::string_view name = text;
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
     if (end == std::string_view::npos || end < 3) return false;
     for (const char c : text.substr(1, end - 1)) {
       if (hex_value(c) < 0 && c != ':' && c != '.') return false;
     }
-    name = text.substr(end + 1);
+    const std::string_view name = text.substr(end + 1);
     return name.empty() || (name.front() == ':' && is_port(name.substr(1)));
   }
-  const std::size_t colon = text.find(':');
-  if (colon != std::string_view::npos && !is_port(text.substr(colon + 1))) return false;
-  name = text.substr(0, colon);
-  for (const char c : name) {
-    if (!host_table[static_cast<unsigned char>(c)]) return false;
-  }
-  return !name.empty();
+  std::size_t size = 0;
+  while (size < text.size() && host_table[static_cast<unsigned char>(text[size])]) ++size;
+  if (size == 0 || size == text.size()) return size > 0;
+  return text[size] == ':' && is_port(text.substr(size + 1));
 }
 
 Status read_request_head(std::string_view text, Method method, const Limits& limits, Fields& fields,

@@ -32,10 +32,23 @@ constexpr bool is_token_character(char c) noexcept {
   return token_table[static_cast<unsigned char>(c)];
 }
 constexpr bool is_token(std::string_view text) noexcept {
-  for (const char c : text) {
-    if (!is_token_character(c)) return false;
+  bool is_fine = !text.empty();
+  for (const char c : text) is_fine &= is_token_character(c);
+  return is_fine;
+}
+
+// A field's value has no control characters but tabs.
+inline constexpr auto value_table = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    table[byte] = (byte >= 0x20 && byte != 0x7f) || byte == '\t';
   }
-  return !text.empty();
+  return table;
+}();
+constexpr bool is_field_value(std::string_view text) noexcept {
+  bool is_fine = true;
+  for (const char c : text) is_fine &= value_table[static_cast<unsigned char>(c)];
+  return is_fine;
 }
 
 constexpr char to_lower(char c) noexcept {
