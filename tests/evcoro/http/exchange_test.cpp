@@ -11,6 +11,7 @@ using namespace evcoro::http;
 using evcoro::IoResult;
 using support::ask;
 using support::get_request;
+using support::send_pieces;
 
 // --- the connection ---
 
@@ -90,7 +91,7 @@ TEST_CASE("connections: a filter that has gone with an exception isn't used any 
   };
   int calls = 0;
   Filter filter{calls};  // it is there all the time, for a call too many to do no harm
-  support::PieceStream stream{{get()}};
+  support::PieceStream stream{{get_request()}};
   CHECK_THROWS(serve(stream, [&](Request&, Response& response) {
     response.set_filter(&filter);
     response.write("begun");
@@ -102,7 +103,7 @@ TEST_CASE("connections: a filter that has gone with an exception isn't used any 
 
 TEST_CASE("connections: what breaks off takes no earlier response with it") {
   const auto sent_with = [&](const Handler& handler) {
-    support::PieceStream stream{{get("/first") + get("/second")}};
+    support::PieceStream stream{{get_request("/first") + get_request("/second")}};
     try {
       serve(stream, [&](Request& request, Response& response) {
         request.path() == "/first" ? static_cast<void>(response.send("first"))
@@ -132,7 +133,7 @@ TEST_CASE("connections: what breaks off takes no earlier response with it") {
 }
 
 TEST_CASE("connections: without memory nobody gets a half of a head") {
-  const std::string text = get("/", "Connection: upgrade\r\nUpgrade: echo\r\n");
+  const std::string text = get_request("/", "Connection: upgrade\r\nUpgrade: echo\r\n");
   const std::vector<Handler> handlers{[](Request&, Response& response) {
                                         response.fields().set("A", std::string(3000, 'a'));
                                         response.send("hello");
@@ -191,7 +192,7 @@ TEST_CASE("connections: an answer that can't be sent has no bytes") {
   std::vector<std::uint64_t> bytes;
   ServeOptions options;
   options.observers.push_back([&](const Exchange& over) { bytes.push_back(over.bytes); });
-  support::PieceStream stream{{get()}};
+  support::PieceStream stream{{get_request()}};
   stream.room = 0;
   CHECK_THROWS(serve(
       stream, [](Request&, Response&) { throw std::runtime_error{"oops"}; }, options));

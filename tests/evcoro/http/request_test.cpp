@@ -3,6 +3,7 @@
 #include <charconv>
 #include <span>
 
+#include <evcoro/http/error.hpp>
 #include <support/http.hpp>
 
 using namespace evcoro::http;
