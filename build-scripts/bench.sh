@@ -13,6 +13,7 @@
 #   SUITE              all of them when none is named:
 #     switch, spawn, scopes, timers   of coroutines and timeouts
 #     resolver                of a name that is known
+#     parser                  of the head of an HTTP request
 #     pipe                    CPU time of a hop over pipes that are waited for
 #     sync                    of channels, select, the mutex, and a tree of a million coroutines
 #     memory                  of idle connections and parked threads, and the time to start those
@@ -28,7 +29,7 @@
 #     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn scopes pipe timers resolver sync memory accept evhttp http tls echo echo_loops udp streaming latency instructions)
+readonly suites=(switch spawn scopes parser pipe timers resolver sync memory accept evhttp http tls echo echo_loops udp streaming latency instructions)
 build=$root/build/bench
 
 usage() {

@@ -19,15 +19,18 @@ SECONDS = 0.01  # of each repetition
 
 PROGRAMS = {"switch": ("switch_bench",), "spawn": ("spawn_bench", "go_spawn_bench"),
             "scopes": ("scopes_bench",), "timers": ("timers_bench",),
-            "resolver": ("resolver_bench",), "pipe": ("pipe_bench",)}
+            "resolver": ("resolver_bench",), "pipe": ("pipe_bench",),
+            "parser": ("parser_bench",)}
 METRICS = {"switch": "CPU time per switch", "spawn": "CPU time per spawn and join",
            "scopes": "CPU time per thread of ten", "timers": "CPU time per arm and disarm",
-           "resolver": "CPU time per known name", "pipe": "CPU time per hop"}
+           "resolver": "CPU time per known name", "pipe": "CPU time per hop",
+           "parser": "CPU time per head"}
 GOALS = {
     "switch": {"ring/evcoro/10": Goal(ratio=0.5)},
     "spawn": {"spawn/evcoro": Goal(ratio=0.5, value=50)},
     "scopes": {"scopes/scope": Goal(ratio=1.3)},
     "pipe": {f"pipe/evcoro/{pairs}": Goal(ratio=1.05) for pairs in (1, 50)},
+    "parser": {"parser/evcoro": Goal(ratio=1.15)},
     "timers": {f"hot/{ours}/{size}": Goal(value=20)
                for ours in ("evcoro", "evcoro_timer") for size in (10, 10_000, 1_000_000)},
     "resolver": {f"resolver/{families}": Goal(value=200)
@@ -104,6 +107,8 @@ def _baselines(suite, samples):
                 {"spawn/evcoro": _best(samples, "go")})
     if suite == "scopes":
         return (dict.fromkeys(samples, "scopes/bare"),)
+    if suite == "parser":
+        return (dict.fromkeys(samples, "parser/llhttp"),)
     if suite == "resolver":
         return (dict.fromkeys(samples, "resolver/getaddrinfo"),)
     return (_same_size(samples, "epoll" if suite == "pipe" else "libevent"),)

@@ -81,12 +81,6 @@ void read_field(std::string_view name, std::string_view value, Semantics& out) n
   }
 }
 
-Semantics read_semantics(const Fields& fields) noexcept {
-  Semantics out;
-  for (const auto [name, value] : fields) read_field(name, value, out);
-  return out;
-}
-
 // Only digits, and no more than fit into a signed number: so that sums don't overflow.
 bool read_length(std::string_view text, std::uint64_t& length) noexcept {
   std::int64_t value = 0;
@@ -205,25 +199,55 @@ Status read_status_line(std::string_view line, Head& head) noexcept {
   return fine;
 }
 
+// trim_value() is what is left of a value without the blanks around it.
+std::string_view trim_value(const char* begin, const char* end) noexcept {
+  while (begin != end && is_blank(*begin)) ++begin;
+  while (begin != end && is_blank(end[-1])) --end;
+  return {begin, static_cast<std::size_t>(end - begin)};
+}
+
 // A line: its name is known, and begins at begin; end is behind the line's.
-Status read_line(const char* begin, const char* end, FieldEntry& entry, std::size_t most) noexcept {
-  const char* value = begin + entry.name_size;
-  const std::ptrdiff_t size = end - begin;
-  const bool has_name = entry.name_size > 0 && size >= std::ptrdiff_t{entry.name_size} + 3;
-  if (!has_name || *value != ':' || end[-2] != '\r' || end[-1] != '\n') return bad;
-  if (static_cast<std::size_t>(size) - 2 > most) return Status::request_header_fields_too_large;
-  ++value;
-  end -= 2;
-  while (value != end && is_blank(*value)) ++value;
-  while (value != end && is_blank(end[-1])) --end;
-  entry.value = entry.name + static_cast<std::uint32_t>(value - begin);
-  entry.value_size = static_cast<std::uint32_t>(end - value);
+[[gnu::always_inline]] inline Status read_line(const char* begin, const char* end,
+                                               FieldEntry& entry, std::size_t most) noexcept {
+  const char* const colon = begin + entry.name_size;
+  end -= line_end.size();
+  if (entry.name_size == 0 || end <= colon || *colon != ':') return bad;
+  if (end[0] != '\r' || end[1] != '\n') return bad;
+  if (static_cast<std::size_t>(end - begin) > most) return Status::request_header_fields_too_large;
+  const bool is_usual =
+      end - colon > 2 && colon[1] == ' ' && !is_blank(colon[2]) && !is_blank(end[-1]);
+  const std::string_view value =
+      is_usual ? std::string_view{colon + 2, static_cast<std::size_t>(end - colon) - 2}
+               : trim_value(colon + 1, end);
+  entry.value = entry.name + static_cast<std::uint32_t>(value.data() - begin);
+  entry.value_size = static_cast<std::uint32_t>(value.size());
+  return fine;
+}
+
+// The lines of the fields: see(name, value) is called for each.
+template <class See>
+Status read_each_line(std::string_view section, const Limits& limits, std::size_t offset,
+                      std::vector<FieldEntry>& entries, See see) noexcept {
+  const char* const text = section.data() - offset;
+  const char* const last = section.data() + section.size() - 2;
+  if (last[0] != '\r' || last[1] != '\n') return bad;
+  if (entries.empty()) return section.size() == 2 ? fine : bad;
+  if (entries.front().name != offset) return bad;
+  const std::size_t count = entries.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    FieldEntry& entry = entries[i];
+    const char* const end = i + 1 < count ? text + entries[i + 1].name : last;
+    const Status status = read_line(text + entry.name, end, entry, limits.field);
+    if (status != fine) return status;
+    see(std::string_view{text + entry.name, entry.name_size},
+        std::string_view{text + entry.value, entry.value_size});
+  }
   return fine;
 }
 
 // Everything but the first line, which is returned without its end.
 Status read_lines(std::string_view text, const Limits& limits, Fields& fields,
-                  std::string_view& first_line) noexcept {
+                  std::string_view& first_line, Semantics& said) noexcept {
   auto& entries = FieldsAccess::entries(fields);
   FieldsAccess::borrow(fields, text.data());
   const std::size_t begin = entries.empty() ? text.size() - 2 : entries.front().name;
@@ -232,7 +256,9 @@ Status read_lines(std::string_view text, const Limits& limits, Fields& fields,
   if (first_line.size() > limits.request_line) return Status::uri_too_long;
   if (text.size() - begin - 2 > limits.fields_size) return Status::request_header_fields_too_large;
   if (!has_no_more_controls(text, 2 * (entries.size() + 2))) return bad;
-  return read_fields(text.substr(begin), limits, begin, entries);
+  return read_each_line(
+      text.substr(begin), limits, begin, entries,
+      [&](std::string_view name, std::string_view value) { read_field(name, value, said); });
 }
 
 Status read_host(const Semantics& said, Head& head) noexcept {
@@ -252,19 +278,8 @@ void read_connection_end(const Semantics& said, Head& head) noexcept {
 
 Status read_fields(std::string_view section, const Limits& limits, std::size_t offset,
                    std::vector<FieldEntry>& entries) noexcept {
-  const char* const text = section.data() - offset;
-  const char* const last = section.data() + section.size() - 2;
-  if (last[0] != '\r' || last[1] != '\n') return bad;
-  if (entries.empty()) return section.size() == 2 ? fine : bad;
-  if (entries.front().name != offset) return bad;
-  const std::size_t count = entries.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    FieldEntry& entry = entries[i];
-    const char* const end = i + 1 < count ? text + entries[i + 1].name : last;
-    const Status status = read_line(text + entry.name, end, entry, limits.field);
-    if (status != fine) return status;
-  }
-  return fine;
+  return read_each_line(section, limits, offset, entries,
+                        [](std::string_view, std::string_view) {});
 }
 
 bool is_host(std::string_view text) noexcept {
@@ -287,9 +302,10 @@ Status read_request_head(std::string_view text, Method method, const Limits& lim
                          Head& head) noexcept {
   head = {};
   std::string_view line;
-  if (const auto status = read_lines(text, limits, fields, line); status != fine) return status;
+  Semantics said;
+  if (const auto status = read_lines(text, limits, fields, line, said); status != fine)
+    return status;
   if (const auto status = read_request_line(line, method, head); status != fine) return status;
-  const Semantics said = read_semantics(fields);
   if (const auto status = read_host(said, head); status != fine) return status;
   if (const auto status = read_framing(said, head); status != fine) return status;
   read_connection_end(said, head);
@@ -304,9 +320,9 @@ Status read_response_head(std::string_view text, Method answers, const Limits& l
                           Fields& fields, Head& head) noexcept {
   head = {};
   std::string_view line;
-  if (read_lines(text, limits, fields, line) != fine) return Status::bad_gateway;
+  Semantics said;
+  if (read_lines(text, limits, fields, line, said) != fine) return Status::bad_gateway;
   if (read_status_line(line, head) != fine) return Status::bad_gateway;
-  const Semantics said = read_semantics(fields);
   if (read_framing(said, head) != fine) return Status::bad_gateway;
   read_connection_end(said, head);
   const int number = to_number(head.status);

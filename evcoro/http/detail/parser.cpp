@@ -37,15 +37,18 @@ int Parser::on_field(llhttp_t* machine, const char* at, std::size_t size) noexce
   Parser& parser = self(machine);
   std::vector<FieldEntry>& entries = *parser.entries_;
   const auto begin = static_cast<std::uint32_t>(at - parser.text_);
-  if (begin == parser.name_end_) {
+  const bool goes_on = begin == parser.name_end_;
+  parser.name_end_ = begin + static_cast<std::uint32_t>(size);
+  if (goes_on) {
     entries.back().name_size += static_cast<std::uint32_t>(size);
-  } else if (entries.size() == parser.most_fields_) {
+    return 0;
+  }
+  if (entries.size() == parser.most_fields_) {
     parser.failure_ = Status::request_header_fields_too_large;
     return HPE_USER;
-  } else {
-    entries.push_back({.name = begin, .name_size = static_cast<std::uint32_t>(size)});
   }
-  parser.name_end_ = begin + static_cast<std::uint32_t>(size);
+  if (entries.size() == entries.capacity()) __builtin_unreachable();  // see prepare()
+  entries.push_back({.name = begin, .name_size = static_cast<std::uint32_t>(size)});
   return 0;
 }
 
