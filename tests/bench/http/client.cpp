@@ -75,7 +75,7 @@ class Client {
 
   // shake_hands() does so `count` times.
   void shake_hands(std::size_t count, bool resumes) {
-    if (resumes && !session_) session_.reset(SSL_get1_session(ask_once()->ssl()));
+    if (resumes && !session_) get_session();
     for (; count > 0; --count) {
       HttpConnection connection{target_, opened_++, resumes ? session_.get() : nullptr};
       if (connection.was_resumed() != resumes) die("a session was resumed, or not");
@@ -90,12 +90,13 @@ class Client {
     check(epoll_ctl(epoll_, EPOLL_CTL_ADD, connections_.back()->fd(), &event), "epoll_ctl");
   }
 
-  // ask_once() returns a connection that has had an answer, and with it the server's tickets.
-  std::unique_ptr<HttpConnection> ask_once() {
-    auto connection = std::make_unique<HttpConnection>(target_, opened_++);
-    connection->send_request();
-    while (!connection->receive_some()) continue;
-    return connection;
+  // The server's tickets come before its first answer.
+  void get_session() {
+    HttpConnection connection{target_, opened_++};
+    connection.send_request();
+    while (!connection.receive_some()) continue;
+    session_.reset(SSL_get1_session(connection.ssl()));
+    connection.end();  // or else OpenSSL holds the session for broken
   }
 
   // poll() calls answered(index) for each answer that is complete, and never sleeps.
