@@ -99,7 +99,8 @@ Result<OwnExchange> ClientState::attempt(const RequestPlan& plan, const std::opt
   if (!lease) return lease.error();
   const bool is_reused = static_cast<bool>(lease->stream());
   if (!is_reused) {
-    auto stream = connect_client(*options_, plan.url, proxy, deadline);
+    auto stream = connect_client(*options_, plan.url, proxy,
+                                 plan.fields.get_or("Proxy-Authorization"), deadline);
     if (!stream) return stream.error();
     lease->stream() = std::move(*stream);
   }

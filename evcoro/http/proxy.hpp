@@ -5,8 +5,9 @@
 //   ProxySettings settings;  // none
 //
 // Requests of http ask the proxy for the whole URL; for https it makes a tunnel (CONNECT), through
-// which it sees nothing. A proxy is "host:port" or "http://host:port"; without a port it is 80. One
-// that wants a user and a password can't be told them: with these it is Errc::invalid_proxy.
+// which it sees nothing. A proxy is "host:port" or "http://host:port"; without a port it is 80.
+// With a user and a password it is Errc::invalid_proxy; these can be told in the request's field
+// Proxy-Authorization, which no server sees.
 //
 // exceptions is a list with commas, of hosts that are asked directly: "example.org" and all names
 // below it, the same as ".example.org"; "10.0.0.1"; "host:8080" at this port alone; "*" for all.

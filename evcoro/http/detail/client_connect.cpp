@@ -44,10 +44,13 @@ class SocketRef {
 };
 
 std::error_code make_tunnel(Socket& socket, const ClientOptions& options, const Url& url,
-                            TimePoint deadline) {
+                            std::string_view authorization, TimePoint deadline) {
   const std::string target = url.authority_with_port();
   std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
   if (!options.user_agent.empty()) head.append("User-Agent: ").append(options.user_agent) += "\r\n";
+  if (!authorization.empty()) {
+    head.append("Proxy-Authorization: ").append(authorization) += "\r\n";
+  }
   head += "\r\n";
   if (const auto error = socket.send(head, deadline).error) return error;
   OwnedStream stream{SocketRef{socket}};
@@ -57,7 +60,8 @@ std::error_code make_tunnel(Socket& socket, const ClientOptions& options, const 
 }  // namespace
 
 Result<OwnedStream> connect_client(const ClientOptions& options, const Url& url,
-                                   const std::optional<Url>& proxy, TimePoint deadline) {
+                                   const std::optional<Url>& proxy, std::string_view authorization,
+                                   TimePoint deadline) {
   const TimePoint until = std::min(deadline, Timeout{options.connect_timeout}.deadline());
   const Url& peer = proxy ? *proxy : url;
   Result<Socket> socket = options.connect ? options.connect(peer.host, peer.port, until)
@@ -65,7 +69,7 @@ Result<OwnedStream> connect_client(const ClientOptions& options, const Url& url,
   if (!socket) return socket.error();
   if (!url.is_secure) return OwnedStream{std::move(*socket)};
   if (proxy) {
-    if (const auto error = make_tunnel(*socket, options, url, until)) return error;
+    if (const auto error = make_tunnel(*socket, options, url, authorization, until)) return error;
   }
   return options.secure(std::move(*socket), url, until);
 }

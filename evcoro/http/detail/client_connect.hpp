@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include <evcoro/http/client.hpp>
 #include <evcoro/http/owned_stream.hpp>
@@ -16,9 +17,11 @@
 
 namespace evcoro::http::detail {
 
-// connect_client() takes no longer than connect_timeout. Throws std::bad_alloc, and what the
-// functions of the options do.
+// connect_client() takes no longer than connect_timeout. authorization is the field
+// Proxy-Authorization of a CONNECT; "": none. Throws std::bad_alloc, and what the functions of the
+// options do.
 Result<OwnedStream> connect_client(const ClientOptions& options, const Url& url,
-                                   const std::optional<Url>& proxy, TimePoint deadline);
+                                   const std::optional<Url>& proxy, std::string_view authorization,
+                                   TimePoint deadline);
 
 }  // namespace evcoro::http::detail

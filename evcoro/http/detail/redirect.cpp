@@ -27,9 +27,9 @@ void erase_body_fields(Fields& fields) {
   for (const std::string& name : names) fields.erase(name);
 }
 
-// What is for those eyes alone that were meant.
+// What is for those eyes alone that were meant. Proxy-Authorization is for those of a proxy anyway.
 void erase_private_fields(Fields& fields) {
-  for (const char* name : {"Authorization", "Cookie", "Proxy-Authorization", "Host"}) {
+  for (const char* name : {"Authorization", "Cookie", "Host"}) {
     fields.erase(name);
   }
 }

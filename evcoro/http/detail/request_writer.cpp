@@ -49,6 +49,15 @@ void RequestWriter::append_body_fields(const RequestPlan& plan) {
   out_.append("\r\n");
 }
 
+// The caller's. What authorizes at the proxy is told nobody else: of a tunnel CONNECT has it.
+void RequestWriter::append_fields(const RequestPlan& plan) {
+  for (const auto [name, value] : plan.fields) {
+    const bool is_for_proxy = equals_ignoring_case(name, "Proxy-Authorization");
+    if (equals_ignoring_case(name, "Host") || (is_for_proxy && !plan.is_proxied)) continue;
+    append_field(out_, name, value);
+  }
+}
+
 void RequestWriter::append_head(const RequestPlan& plan) {
   out_.clear();
   out_.append(to_string(plan.method)).append(" ");
@@ -59,9 +68,7 @@ void RequestWriter::append_head(const RequestPlan& plan) {
   if (!plan.user_agent.empty() && !plan.fields.contains("User-Agent")) {
     append_field(out_, "User-Agent", plan.user_agent);
   }
-  for (const auto [name, value] : plan.fields) {
-    if (!equals_ignoring_case(name, "Host")) append_field(out_, name, value);
-  }
+  append_fields(plan);
   if (!plan.request.upgrade.empty()) {
     append_field(out_, "Connection", "Upgrade");
     append_field(out_, "Upgrade", plan.request.upgrade);

@@ -63,6 +63,7 @@ class RequestWriter {
   std::error_code send_in_slices(std::string_view data);
   std::error_code produce(const RequestPlan& plan);
   std::error_code check_length(std::size_t size) const noexcept;
+  void append_fields(const RequestPlan& plan);
   void append_body_fields(const RequestPlan& plan);
 
   OwnedStream& stream_;

@@ -94,6 +94,44 @@ TEST_CASE_METHOD(LoopFixture, "client proxies: make tunnels") {
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "client proxies: what authorizes there is for nobody else") {
+  in_thread([&] {
+    std::vector<std::string> seen;
+    ScriptedServer proxy{*loop, [&](Socket& socket, int) {
+                           const std::string head = seen.emplace_back(receive_request(socket));
+                           if (!head.starts_with("CONNECT ")) return say(socket, ok);
+                           say(socket, "HTTP/1.1 200 Established\r\n\r\n");
+                           receive_line(socket);
+                           seen.push_back(receive_request(socket));
+                           say(socket, ok);
+                         }};
+    ScriptedServer server{*loop, [&](Socket& socket, int) {
+                            seen.push_back(receive_request(socket));
+                            say(socket,
+                                "HTTP/1.1 302 Found\r\nLocation: http://proxied.test/\r\n"
+                                "Content-Length: 0\r\n\r\n");
+                          }};
+    auto options = by(proxy);
+    options.connect = [&](const std::string& host, std::uint16_t port, Timeout timeout) {
+      return host == "direct.test" ? connect(server.address(), timeout)
+                                   : connect(host, port, timeout);
+    };
+    Client client{options};
+    for (const char* url : {"https://a.test/", "http://direct.test/"}) {
+      ClientRequest request{.url = url};
+      request.fields.add("Proxy-Authorization", "Basic abc");
+      CHECK(client.send(request, long_time)->read_body().value() == "ok");
+    }
+    const std::string_view field = "\r\nProxy-Authorization: Basic abc\r\n";
+    const auto has_it = [&](std::size_t i) { return seen.at(i).find(field) != std::string::npos; };
+    REQUIRE(seen.size() == 4);
+    CHECK(has_it(0));
+    CHECK(!has_it(1));  // in the tunnel
+    CHECK(!has_it(2));  // without a proxy
+    CHECK(has_it(3));   // where that has led to
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "client proxies: tunnels that aren't made") {
   const std::pair<std::string, std::error_code> cases[] = {
       {"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
