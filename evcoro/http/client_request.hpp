@@ -39,8 +39,7 @@ class EVCORO_API BodyWriter {
   // write() sends a part of the body, and returns when the kernel has taken it: at the pace of the
   // server. Errors, after which nothing more is sent: those of the stream; Errc::wrong_length
   // beyond what was announced; Errc::connection_lost if the server has answered already, and so
-  // doesn't want the rest: with something else than success (2xx), or completely, or it takes no
-  // more.
+  // doesn't want the rest: with something else than success (2xx), or completely.
   std::error_code write(std::span<const std::byte> data);
   std::error_code write(std::string_view data) { return write(std::as_bytes(std::span{data})); }
 

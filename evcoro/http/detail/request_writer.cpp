@@ -84,7 +84,7 @@ void RequestWriter::append_head(const RequestPlan& plan) {
 bool RequestWriter::is_answered() {
   if (!reader_.look_for_head()) return false;
   const int status = to_number(reader_.head().status);
-  return status < 200 || status > 299 || reader_.is_over();
+  return status < 200 || status > 299 || reader_.is_all_there();
 }
 
 std::error_code RequestWriter::send(std::string_view data) {
@@ -95,10 +95,7 @@ std::error_code RequestWriter::send(std::string_view data) {
     const bool was_pause =
         out.error == std::errc::timed_out && pause < deadline_ && Clock::now() >= pause;
     stream_error_ = was_pause ? std::error_code{} : out.error;
-    const bool is_stuck = was_pause && out.count == 0;
-    if (was_pause && (is_answered() || (is_stuck && reader_.has_final_head()))) {
-      stream_error_ = Errc::connection_lost;
-    }
+    if (was_pause && is_answered()) stream_error_ = Errc::connection_lost;
   }
   return stream_error_;
 }

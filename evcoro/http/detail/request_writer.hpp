@@ -2,8 +2,8 @@
 //
 // A server may answer before it has got all of the body, and then perhaps takes no more of it. So
 // it is looked for an answer between the pieces, and now and then while nothing is taken; when
-// there is one, the rest is not sent. An answer of success (2xx) ends it only if it is complete, or
-// the server takes no more.
+// there is one, the rest is not sent. An answer of success (2xx) ends it only if all of that is
+// there.
 #pragma once
 
 #include <cstddef>

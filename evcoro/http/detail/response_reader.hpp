@@ -51,6 +51,11 @@ class ResponseReader {
     return head_.framing == Framing::chunked ? parser_.chunk_left() : left_;
   }
 
+  // is_all_there() says whether the rest of the body has been received, as far as it is known.
+  bool is_all_there() const noexcept {
+    return is_over_ || (head_.framing == Framing::length && left_ <= input_.window().size());
+  }
+
   // has_received() says whether anything has come at all; input() is what was not read yet.
   bool has_received() const noexcept { return has_received_; }
   Input& input() noexcept { return input_; }

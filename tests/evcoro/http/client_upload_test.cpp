@@ -99,7 +99,7 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "client uploads: success of who takes no more is an early answer") {
+TEST_CASE_METHOD(LoopFixture, "client uploads: a whole answer of success is an early one") {
   in_thread([&] {
     Event over;
     support::ScriptedServer server{*loop, [&](Socket& socket, int) {
