@@ -12,14 +12,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 packages_of() {
   case $1 in
     build) echo g++ cmake ninja-build pkgconf libc-ares-dev libcli11-dev libevent-dev libssl-dev node-llhttp zlib1g-dev ;;
-    run) echo netcat-openbsd ;; # what the server says to try it with
+    run) echo curl netcat-openbsd ;; # what the server says to try it with
     # With valgrind's headers there, the build tells valgrind where the coroutine stacks are.
     # nft and ip make networks that lose packets.
     test)
       echo catch2 gdb iproute2 libssl-dev nftables procps strace valgrind
       # Clients, and proxies, of others.
-      echo apache2-utils curl gnutls-bin haproxy nghttp2-client nginx-light nodejs node-registry-url
-      echo node-undici openssl slowhttptest sslscan testssl.sh wrk
+      echo apache2-utils chromium curl gnutls-bin haproxy nghttp2-client nginx-light nodejs
+      echo node-registry-url node-undici openssl slowhttptest sslscan testssl.sh wrk
       ;;
     sanitize) echo clang libclang-rt-dev llvm valgrind ;;
     aarch64) echo g++-aarch64-linux-gnu qemu-user-static ;;

@@ -13,7 +13,7 @@
 #   --active N      connections that are busy meanwhile
 #   --seconds N     how long that lasts
 #   --repeats N     how often each test runs
-#   --server FILE   another server than evcoro_echo_server, which takes the same options
+#   --server FILE   another server than evcoro_server, which takes the same options
 #
 # 0 cycles, seconds or repeats leave that part out.
 set -euo pipefail
@@ -33,7 +33,7 @@ refuse() {
 }
 
 declare -A value=([cycles]=200000 [idle]=5000 [active]=500 [seconds]=120 [repeats]=5)
-value[server]=$build/programs/evcoro_echo_server
+value[server]=$build/programs/evcoro_server
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help)

@@ -1,5 +1,6 @@
 // SignalWatcher: waits for signals in an OS thread of its own and hands each to a function there.
-// The signals are blocked in the whole process, so make it before any other thread.
+// The signals are blocked in the whole process: block() them before there is any other thread. What
+// comes before it watches waits for it.
 #pragma once
 
 #include <pthread.h>
@@ -7,21 +8,26 @@
 #include <atomic>
 #include <csignal>
 #include <functional>
-#include <initializer_list>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace programs {
 
 class SignalWatcher {
  public:
-  SignalWatcher(std::initializer_list<int> signals, std::function<void(int)> on_signal)
-      : any_(*signals.begin()) {
+  // block() returns the signals as a set.
+  static sigset_t block(const std::vector<int>& signals) {
     sigset_t set;
     sigemptyset(&set);
     for (const int each : signals) sigaddset(&set, each);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    thread_ = std::thread([this, set, on_signal = std::move(on_signal)] {
+    return set;
+  }
+
+  SignalWatcher(const std::vector<int>& signals, std::function<void(int)> on_signal)
+      : any_(signals.front()) {
+    thread_ = std::thread([this, set = block(signals), on_signal = std::move(on_signal)] {
       int signal = 0;
       while (sigwait(&set, &signal) == 0 && !stopping_) on_signal(signal);
     });

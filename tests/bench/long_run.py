@@ -32,9 +32,10 @@ class EchoServer:
 
     def __init__(self, program, connections):
         self._process = subprocess.Popen(
-            [program, "--echo-port=0", "--address=127.0.0.1", f"--stacks={connections}",
-             "--timeout=100000", "--drain=1"], stdout=subprocess.PIPE, text=True)
-        match = re.match(r"listening on 127\.0\.0\.1:(\d+);", self._process.stdout.readline())
+            [program, "--echo-port=0", "--http-port=off", "--https-port=off",
+             "--address=127.0.0.1", f"--stacks={connections}", "--timeout=100000", "--drain=1"],
+            stdout=subprocess.PIPE, text=True)
+        match = re.search(r"listening on 127\.0\.0\.1:(\d+);", self._process.stdout.readline())
         if not match:
             self._process.kill()
             raise Failure("the server did not start")

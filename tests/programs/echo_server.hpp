@@ -1,4 +1,5 @@
-// EchoServer: the echo server program on a port that the system chose, and its clients.
+// EchoServer: the server program as an echo server alone, on a port that the system chose, and its
+// clients.
 #pragma once
 
 #include <arpa/inet.h>
@@ -10,11 +11,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <support/catch.hpp>
 #include <support/process.hpp>
@@ -79,43 +82,58 @@ class Client {
   bool is_connected_ = false;
 };
 
-class EchoServer : public support::Program {
+// with_defaults() are arguments, and values for what they leave out; an option that is given twice
+// would be an error.
+inline support::Program::Arguments with_defaults(
+    support::Program::Arguments arguments,
+    const std::vector<std::pair<std::string, std::string>>& defaults) {
+  for (const auto& [option, value] : defaults) {
+    if (std::find(arguments.begin(), arguments.end(), option) != arguments.end()) continue;
+    arguments.insert(arguments.end(), {option, value});
+  }
+  return arguments;
+}
+
+// Server is the program, when it has said where it listens.
+class Server : public support::Program {
  public:
   // The sanitizers make frames larger.
   static std::string pages() { return support::under_sanitizer() ? "32" : "4"; }
 
+  Server(const Arguments& arguments, const Options& options)
+      : Program(EVCORO_SERVER, arguments, options) {
+    if (read_until("Ctrl-C drains and ends")) return;
+    signal(SIGKILL);  // it may hang
+    wait();
+    throw std::runtime_error("the server doesn't start: " + output + errors);
+  }
+
+  // address() is where a service listens: "echo", "http", "https".
+  std::string address(const std::string& service) const {
+    const std::size_t line = output.find(service + " ");
+    const std::size_t begin = output.find("listening on ", line) + 13;
+    return output.substr(begin, output.find(';', begin) - begin);
+  }
+  std::uint16_t port(const std::string& service) const {
+    const std::string where = address(service);
+    return static_cast<std::uint16_t>(std::atoi(where.substr(where.rfind(':') + 1).c_str()));
+  }
+};
+
+class EchoServer : public Server {
+ public:
   explicit EchoServer(Arguments arguments = {}, const Options& options = {})
-      : Program(EVCORO_ECHO_SERVER, with_defaults(std::move(arguments)), options) {
-    const std::string_view announcement = "listening on ";
-    if (!read_until(announcement) || !read_until("try it")) {
-      wait();
-      throw std::runtime_error("the echo server doesn't start: " + output + errors);
-    }
-    const std::size_t begin = output.find(announcement) + announcement.size();
-    address_ = output.substr(begin, output.find(';', begin) - begin);
-  }
+      : Server(with_defaults(std::move(arguments), {{"--echo-port", "0"},
+                                                    {"--http-port", "off"},
+                                                    {"--https-port", "off"},
+                                                    {"--address", "127.0.0.1"},
+                                                    {"--pages", pages()},
+                                                    {"--timeout", "60"}}),
+               options) {}
 
-  const std::string& address() const { return address_; }
-  std::uint16_t port() const {
-    return static_cast<std::uint16_t>(std::atoi(address_.substr(address_.rfind(':') + 1).c_str()));
-  }
+  std::string address() const { return Server::address("echo"); }
+  std::uint16_t port() const { return Server::port("echo"); }
   Client connect() const { return Client{port()}; }
-
- private:
-  // Defaults for what the arguments leave out; an option that is given twice would be an error.
-  static Arguments with_defaults(Arguments arguments) {
-    const auto add_unless_given = [&](const char* option, const std::string& value) {
-      if (std::find(arguments.begin(), arguments.end(), option) != arguments.end()) return;
-      arguments.insert(arguments.end(), {option, value});
-    };
-    add_unless_given("--echo-port", "0");
-    add_unless_given("--address", "127.0.0.1");
-    add_unless_given("--pages", pages());
-    add_unless_given("--timeout", "60");
-    return arguments;
-  }
-
-  std::string address_;
 };
 
 }  // namespace programs

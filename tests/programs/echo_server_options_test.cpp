@@ -11,7 +11,7 @@ namespace {
 
 // Runs the echo server, which must end by itself with one line on standard error.
 std::string refusal(const Program::Arguments& arguments, const Program::Options& options = {}) {
-  Program server{EVCORO_ECHO_SERVER, arguments, options};
+  Program server{EVCORO_SERVER, arguments, options};
   const auto ended = server.wait();
   INFO(server.errors);
   CHECK(ended.signal == 0);
@@ -19,8 +19,14 @@ std::string refusal(const Program::Arguments& arguments, const Program::Options&
   CHECK(server.output.empty());
   CHECK(std::count(server.errors.begin(), server.errors.end(), '\n') == 1);
   CHECK(server.errors.ends_with("\n"));
-  CHECK(server.errors.starts_with("evcoro_echo_server: "));
+  CHECK(server.errors.starts_with("evcoro_server: "));
   return server.errors;
+}
+
+// The options of an echo server alone.
+Program::Arguments alone(Program::Arguments arguments) {
+  return programs::with_defaults(std::move(arguments),
+                                 {{"--http-port", "off"}, {"--https-port", "off"}});
 }
 
 bool contains(const std::string& text, const std::string& part) {
@@ -33,11 +39,14 @@ void skip_on_valgrind() {
 
 }  // namespace
 
-TEST_CASE("the echo server prints its options") {
-  Program server{EVCORO_ECHO_SERVER, {"--help"}};
+TEST_CASE("the server prints its options") {
+  Program server{EVCORO_SERVER, {"--help"}};
   REQUIRE(server.wait().status == 0);
   for (const char* const option :
-       {"--echo-port", "9999", "--stacks", "100", "--pages", "--timeout", "--help"}) {
+       {"--echo-port",  "9999",     "--http-port", "8080",          "--https-port",
+        "8443",         "--stacks", "100",         "--http-stacks", "--pages",
+        "--timeout",    "--loops",  "--root",      "--certificate", "--key",
+        "--access-log", "--help",   "/status",     "/metrics",      "/healthz"}) {
     REQUIRE(contains(server.output, option));
   }
 }
@@ -70,8 +79,8 @@ TEST_CASE("more stacks than there can be are refused") {
 
 TEST_CASE("a port that is taken is refused, by its name") {
   const EchoServer first;
-  const std::string line = refusal(
-      {"--address", "127.0.0.1", "--echo-port", std::to_string(first.port()), "--stacks", "1"});
+  const std::string line =
+      refusal(alone({"--address", "127.0.0.1", "--echo-port", std::to_string(first.port())}));
   REQUIRE(contains(line, first.address()));
   REQUIRE(contains(line, "Address already in use"));
 }
@@ -86,10 +95,10 @@ TEST_CASE("a privileged port is refused, by its name") {
   const auto drop_privileges = [] {
     if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(125);
   };
-  Program probe{EVCORO_ECHO_SERVER, {"--help"}, {.set_up = drop_privileges}};
+  Program probe{EVCORO_SERVER, {"--help"}, {.set_up = drop_privileges}};
   if (probe.wait().status != 0) support::skip("an unprivileged user can't run what was built");
   const std::string line =
-      refusal({"--address", "127.0.0.1", "--echo-port", "1"}, {.set_up = drop_privileges});
+      refusal(alone({"--address", "127.0.0.1", "--echo-port", "1"}), {.set_up = drop_privileges});
   REQUIRE(contains(line, "127.0.0.1:1:"));
   REQUIRE(contains(line, "Permission denied"));
 }
@@ -100,11 +109,11 @@ TEST_CASE("an address with a port is refused, with the option for that") {
 
 TEST_CASE("more stacks than descriptors are said to be") {
   skip_on_valgrind();
-  Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0", "--stacks", "500"}, {.set_up = [] {
+  Program server{EVCORO_SERVER, alone({"--echo-port", "0", "--stacks", "500"}), {.set_up = [] {
                    const rlimit few{128, 128};
                    ::setrlimit(RLIMIT_NOFILE, &few);
                  }}};
-  REQUIRE(server.read_until("try it"));
+  REQUIRE(server.read_until("Ctrl-C"));
   server.signal(SIGTERM);
   const auto ended = server.wait();
   REQUIRE(ended.status == 0);
@@ -113,11 +122,11 @@ TEST_CASE("more stacks than descriptors are said to be") {
 
 TEST_CASE("the limit of descriptors is raised as far as the stacks need") {
   skip_on_valgrind();
-  Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0", "--stacks", "100"}, {.set_up = [] {
+  Program server{EVCORO_SERVER, alone({"--echo-port", "0", "--stacks", "100"}), {.set_up = [] {
                    const rlimit low{64, 256};
                    ::setrlimit(RLIMIT_NOFILE, &low);
                  }}};
-  REQUIRE(server.read_until("try it"));
+  REQUIRE(server.read_until("Ctrl-C"));
   rlimit raised{};
   REQUIRE(::prlimit(server.id(), RLIMIT_NOFILE, nullptr, &raised) == 0);
   REQUIRE(raised.rlim_cur > 100);

@@ -1,6 +1,6 @@
-// Program: one of our programs, running in a child process of the test.
+// Program: one of our programs, or of others, running in a child process of the test.
 //
-//   support::Program server{EVCORO_ECHO_SERVER, {"--echo-port", "0"}};
+//   support::Program server{EVCORO_SERVER, {"--echo-port", "0"}};
 //   REQUIRE(server.read_until("listening on"));
 //   server.signal(SIGTERM);
 //   REQUIRE(server.wait().status == 0);
@@ -33,6 +33,7 @@ namespace support {
 
 struct ProgramOptions {
   bool terminal = false;           // its standard output is a terminal
+  bool is_ours = true;             // it runs under EVCORO_TEST_LAUNCHER, if that is set
   std::function<void()> set_up{};  // runs in the child before the program
 };
 
@@ -63,7 +64,7 @@ class Program {
       ::dup2(out[1], STDOUT_FILENO);
       ::dup2(diagnostics[1], STDERR_FILENO);
       if (options.set_up) options.set_up();
-      execute(file, arguments);
+      execute(file, arguments, options.is_ours);
     }
     ::close(out[1]);
     ::close(diagnostics[1]);
@@ -118,8 +119,8 @@ class Program {
   std::string errors;  // and of its standard error, after wait()
 
  private:
-  [[noreturn]] static void execute(const char* file, const Arguments& arguments) {
-    Arguments words = launcher();
+  [[noreturn]] static void execute(const char* file, const Arguments& arguments, bool is_ours) {
+    Arguments words = is_ours ? launcher() : Arguments{};
     words.emplace_back(file);
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
