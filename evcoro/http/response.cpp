@@ -1,20 +1,24 @@
 #include <evcoro/http/response.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
-#include <iterator>
 #include <string>
 
 #include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/detail/connection.hpp>
 #include <evcoro/http/detail/date.hpp>
 #include <evcoro/http/detail/head_writer.hpp>
+#include <evcoro/http/detail/message_text.hpp>
 #include <evcoro/http/detail/text.hpp>
 #include <evcoro/http/error.hpp>
 
 namespace evcoro::http {
 namespace {
+
+using detail::append_field;
+using detail::append_fields;
+using detail::append_number;
+using detail::append_status;
 
 // A body, or a part of one, that is no larger is sent together with what precedes it.
 constexpr std::size_t small = 16 * 1024;
@@ -91,15 +95,8 @@ void Response::append_head(std::optional<std::uint64_t> length) {
   if (!server.empty() && !is_set(own, "server")) head.clean_field("Server", server);
   head.fields(own);
   if (is_chunked_) head.text("Transfer-Encoding: chunked\r\n");
-  if (length) {
-    head.text("Content-Length: ");
-    head.number(*length);
-    head.text("\r\n");
-  }
-  const bool is_old = connection_.head().minor == 0;
-  if (closes_) head.text("Connection: close\r\n");
-  if (!closes_ && is_old) head.text("Connection: keep-alive\r\n");
-  head.text("\r\n");
+  if (length) head.content_length(*length);
+  head.end(closes_, connection_.head().minor == 0);
 }
 
 // Without a length the body is chunked, or ends with the connection.
@@ -146,8 +143,7 @@ std::error_code Response::send(std::span<const std::byte> body) {
 
 void Response::begin_chunk(std::uint64_t size) {
   std::string& out = connection_.output().buffer();
-  char digits[16];
-  out.append(digits, std::to_chars(std::begin(digits), std::end(digits), size, 16).ptr);
+  detail::append_number(out, size, 16);
   out.append("\r\n");
 }
 
@@ -213,9 +209,7 @@ std::error_code Response::end() {
   if (is_chunked_ && !omits_body()) {
     std::string& out = connection_.output().buffer();
     out.append("0\r\n");
-    for (const auto [name, value] : trailers()) {
-      out.append(name).append(": ").append(value).append("\r\n");
-    }
+    detail::append_fields(out, trailers());
     out.append("\r\n");
   }
   return finish();

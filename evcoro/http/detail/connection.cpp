@@ -203,9 +203,9 @@ void Connection::append_answer(Status status) {
     HeadWriter head{output_.buffer(), HeadWriter::room};
     head.status_line(status);
     head.text(date_line());
-    head.text("Content-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
-    head.number(reason.size() + 1);
-    head.text("\r\n\r\n");
+    head.text("Content-Type: text/plain\r\n");
+    head.content_length(reason.size() + 1);
+    head.end(true, false);
   }
   answer_begin_ = output_.position();
   if (head_.method == Method::head) return;

@@ -79,6 +79,18 @@ class HeadWriter {
   void fields(const Fields& fields) noexcept {
     for (const auto [name, value] : fields) field(name, value);
   }
+  void content_length(std::uint64_t length) noexcept {
+    text("Content-Length: ");
+    number(length);
+    text("\r\n");
+  }
+
+  // end() says what becomes of the connection: HTTP/1.0 closes it unless it is told otherwise.
+  void end(bool closes, bool is_old) noexcept {
+    if (closes) text("Connection: close\r\n");
+    if (!closes && is_old) text("Connection: keep-alive\r\n");
+    text("\r\n");
+  }
 
  private:
   std::string& out_;

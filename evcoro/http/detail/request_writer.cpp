@@ -1,9 +1,9 @@
 #include <evcoro/http/detail/request_writer.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
+#include <evcoro/http/detail/message_text.hpp>
 #include <evcoro/http/detail/text.hpp>
 #include <evcoro/http/error.hpp>
 
@@ -17,16 +17,6 @@ constexpr std::size_t slice = 64 * 1024;
 
 // How long a server may take nothing until it is looked whether it has answered.
 constexpr std::chrono::milliseconds look_interval{500};
-
-void append_number(std::string& out, std::uint64_t number, int base = 10) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
-  out.append(digits, end);
-}
-
-void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ").append(value).append("\r\n");
-}
 
 // These methods say how long their body is though there is none (RFC 9110, 8.6).
 bool has_body_as_a_rule(Method method) noexcept {
