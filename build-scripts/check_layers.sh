@@ -45,9 +45,10 @@ forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/tls/(.*\.cpp|de
   "OpenSSL is for evcoro/tls's .cpp files and evcoro/tls/detail"
 forbid '^(stacks|corothread|evcoro|programs|tutorial)/' '^evcoro/http/.*\.cpp$' '^[<"]zlib\.h' \
   "zlib is for evcoro/http's .cpp files"
-forbid '^tutorial/' '^tutorial/(12|2[0-37]|37)_' "$libevent" \
-  'only chapters 12, 20 to 23, 27 and 37 are about libevent'
-forbid '^tutorial/' "$nobody" '^"|^<(programs|tests|tutorial|catch2|support)/' \
+forbid '^tutorial/' '^tutorial/(12|2[0-37]|37|38_callbacks)' "$libevent" \
+  'only chapters 12, 20 to 23, 27, 37 and 38 are about libevent'
+forbid '^tutorial/' '^tutorial/38_' '^"' 'a chapter is one file, but the three programs of 38 share one'
+forbid '^tutorial/' "$nobody" '^<(programs|tests|tutorial|catch2|support)/' \
   'a chapter uses what users have: public headers, by their whole names'
 forbid '^(stacks|corothread|evcoro)/' "$nobody" '^[<"](programs|tests|tutorial)/' \
   'the libraries depend on none of their users'

@@ -19,7 +19,10 @@ class Server : public Chapter {
  public:
   explicit Server(const std::string& name, const std::string& any_port = "127.0.0.1:0",
                   const Options& options = {}, const std::string& folder = {})
-      : Chapter(name, folder.empty() ? Arguments{any_port} : Arguments{any_port, folder}, options) {
+      : Server(name, folder.empty() ? Arguments{any_port} : Arguments{any_port, folder}, options) {}
+
+  Server(const std::string& name, const Arguments& arguments, const Options& options = {})
+      : Chapter(name, arguments, options) {
     const std::string_view announcement = "listening on ";
     if (!read_until(announcement) || !read_until("\n")) {
       wait();
