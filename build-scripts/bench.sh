@@ -6,8 +6,10 @@
 #
 #   --json FILE        also write the figures to FILE, as an array of objects
 #   --rounds N         how often everything is measured (default 7, at least 5); medians are reported
-#   --connections N,.. how many the suite echo opens (default 100,1000; up to 10000 and more, as the
-#                      limit of descriptors allows)
+#   --connections N,.. how many the suites echo (default 100,1000) and http-models (1 to 10000 by
+#                      tens) open; up to 10000 and more, as the limit of descriptors allows
+#   --plots DIR        where http-models writes its plots and its table, such as tutorial/models;
+#                      build-scripts/sync_docs.sh brings the table into the documents
 #   --servers NAME,..  which servers run, next to epoll, which all are compared with (default:
 #                      all that echo_servers.py lists)
 #   SUITE              all of them when none is named:
@@ -21,6 +23,8 @@
 #     evhttp                  server CPU time of an evhttp's hello, from a thread and from a callback
 #     http                    an HTTP server's hello and a small file, latency, idle connections
 #     tls                     the same with TLS, and handshakes
+#     http-models             the tutorial's three paradigms of a server: requests a second, CPU time,
+#                             memory, latencies
 #     echo                    ping-pong: server CPU time and system calls per request
 #     echo_loops              the same on two loops, relative to one
 #     udp                     server CPU time of a datagram, one by one and in batches
@@ -29,7 +33,7 @@
 #     instructions            those in user space, per request
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readonly suites=(switch spawn scopes parser pipe timers resolver sync memory accept evhttp http tls echo echo_loops udp streaming latency instructions)
+readonly suites=(switch spawn scopes parser pipe timers resolver sync memory accept evhttp http tls http-models echo echo_loops udp streaming latency instructions)
 build=$root/build/bench
 
 usage() {
@@ -51,7 +55,7 @@ while [[ $# -gt 0 ]]; do
       usage
       exit
       ;;
-    --rounds | --json | --connections | --servers)
+    --rounds | --json | --connections | --servers | --plots)
       [[ -n ${2:-} ]] || refuse "$1 needs a value; see --help"
       if [[ $1 == --rounds ]]; then rounds=$2; else options+=("$1" "$2"); fi
       shift

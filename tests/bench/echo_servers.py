@@ -33,6 +33,7 @@ class Server(NamedTuple):
     cpus: int = 1  # that it may run on
     options: tuple = ()  # of its own
     client_options: tuple = ()
+    address: str = ""  # to listen on, of a program that is told so, and nothing of buffers
 
     def label(self):
         """Says in every row whether the server arms a timeout on each wait."""
@@ -75,14 +76,11 @@ class Match:
 
     def __init__(self, build, server, load, launcher=()):
         cpus = sorted(os.sched_getaffinity(0))
-        options = ["--timeouts"] if server.timeouts else []
-        options += [f"--loops={server.loops}"] if server.loops > 1 else []
         self._name = server.label()
         self._client = None
         self._server = _start(cpus[:server.cpus], *launcher, build / server.program,
-                              f"--connections={load.connections + load.reserve}",
-                              f"--buffer={load.buffer}", *options, *server.options)
-        port = self._expect(self._server, "listening ", START_SECONDS)
+                              *_server_options(server, load), *server.options)
+        port = self._expect(self._server, "listening ", START_SECONDS).rpartition(":")[2]
         self._client = _start(cpus[-1:], build / server.client, f"--port={port}",
                               f"--server-pid={self.server_pid}",
                               f"--connections={load.connections}", f"--size={load.size}",
@@ -133,6 +131,15 @@ class Match:
             if process:
                 process.terminate()
                 process.communicate()
+
+
+def _server_options(server, load):
+    options = [f"--connections={load.connections + load.reserve}"]
+    if server.address:
+        return [*options, server.address]
+    options.append(f"--buffer={load.buffer}")
+    options += ["--timeouts"] if server.timeouts else []
+    return options + ([f"--loops={server.loops}"] if server.loops > 1 else [])
 
 
 def _start(cpus, *command):

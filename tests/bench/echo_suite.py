@@ -10,6 +10,7 @@ from echo_servers import SMALL_BUFFER, Load, Match, by_case, goals_by_case, take
 from report import Goal
 
 SIZE = 512  # bytes of a message
+CONNECTIONS = (100, 1000)  # unless others are asked for
 TURNS = 4  # of each server after each start
 GOALS = {"evcoro": Goal(ratio=1.02), "evcoro_c": Goal(ratio=1.03)}
 TRACED_REQUESTS = 10_000

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,6 +58,18 @@ LoadOptions parse_load_options(int argc, char** argv, LoadOptions options) {
   return options;
 }
 
+void allow_descriptors(std::size_t connections) {
+  rlimit limit;
+  check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  if (limit.rlim_max < connections + 16) {
+    std::fprintf(stderr, "client: %zu connections are more than RLIMIT_NOFILE lets it have: %llu\n",
+                 connections, static_cast<unsigned long long>(limit.rlim_max));
+    std::exit(1);
+  }
+  limit.rlim_cur = limit.rlim_max;
+  check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+}
+
 void obey(const LoadOptions& options, const Loads& loads) {
   const clockid_t server_cpu = cpu_clock_of(options.server_pid);
   std::cout << "ready" << std::endl;
@@ -73,6 +86,7 @@ void obey(const LoadOptions& options, const Loads& loads) {
 
 PingPong::PingPong(int type, const LoadOptions& options)
     : epoll_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")), sockets_(options.connections) {
+  allow_descriptors(options.connections);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(options.port);

@@ -47,6 +47,9 @@ struct LoadOptions {
 // [--tls]; bad ones end the client.
 LoadOptions parse_load_options(int argc, char** argv, LoadOptions defaults = {});
 
+// allow_descriptors() lets the client have this many connections, or ends it.
+void allow_descriptors(std::size_t connections);
+
 // A command that takes longer has lost something: the client ends by SIGALRM.
 constexpr unsigned patience = 120;  // seconds
 
@@ -76,6 +79,13 @@ class PingPong {
 
   const std::vector<int>& all() const { return sockets_; }
 
+  // poll() calls handle(fd) for sockets that have something to read, and never sleeps.
+  template <class Handle>
+  void poll(Handle handle) {
+    const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), 0);
+    for (std::size_t i = 0; static_cast<int>(i) < count; ++i) handle(events_[i].data.fd);
+  }
+
   // play() returns when `amount` questions have their answers. ask(fd) sends one; receive(fd)
   // returns whether an answer is complete. It never sleeps meanwhile: a server whose send had to
   // wake its client would pay for that, more or less often as the two happen to be scheduled.
@@ -83,21 +93,20 @@ class PingPong {
   void play(std::size_t amount, Ask ask, Receive receive) {
     std::size_t to_send = amount;
     for (std::size_t i = 0; i < sockets_.size() && to_send > 0; ++i, --to_send) ask(sockets_[i]);
-    std::array<epoll_event, 256> events;
-    for (std::size_t to_receive = amount; to_receive > 0;) {
-      const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
-      for (std::size_t i = 0; static_cast<int>(i) < count; ++i) {
-        const int fd = events[i].data.fd;
-        if (!receive(fd)) continue;
+    std::size_t to_receive = amount;
+    while (to_receive > 0) {
+      poll([&](int fd) {
+        if (!receive(fd)) return;
         --to_receive;
-        if (to_send == 0) continue;
+        if (to_send == 0) return;
         ask(fd);
         --to_send;
-      }
+      });
     }
   }
 
  private:
   int epoll_;
   std::vector<int> sockets_;
+  std::array<epoll_event, 256> events_;
 };

@@ -10,6 +10,7 @@ import echo_loops_suite
 import echo_servers
 import echo_suite
 import evhttp_suite
+import http_models_suite
 import http_suite
 import instructions_suite
 import latency_suite
@@ -27,7 +28,8 @@ def main():
     parser.add_argument("--build", type=Path, required=True, help="where the programs are")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rounds", type=int, required=True)
-    parser.add_argument("--connections", type=_numbers, default=[100, 1000])
+    parser.add_argument("--connections", type=_numbers)
+    parser.add_argument("--plots", type=Path)
     parser.add_argument("--servers", type=_servers, default=echo_servers.SERVERS)
     parser.add_argument("suites", nargs="+")
     options = parser.parse_args()
@@ -35,6 +37,8 @@ def main():
     try:
         if options.json:
             options.json.touch()  # better now than after all the measuring
+        if options.plots:
+            options.plots.mkdir(parents=True, exist_ok=True)
         rows = run_all(options)
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         sys.exit(f"bench: {error}")
@@ -68,14 +72,17 @@ def run_all(options):
 
 def run_suite(suite, options):
     build, rounds, servers = options.build, options.rounds, options.servers
+    connections = options.connections or echo_suite.CONNECTIONS
     if suite == "memory":
         return memory_suite.run(build, rounds, servers)
     if suite == "accept":
         return accept_suite.run(build, rounds, servers)
     if suite == "echo":
-        return echo_suite.run(build, rounds, servers, options.connections)
+        return echo_suite.run(build, rounds, servers, connections)
     if suite == "echo_loops":
-        return echo_loops_suite.run(build, rounds, options.connections)
+        return echo_loops_suite.run(build, rounds, connections)
+    if suite == "http-models":
+        return http_models_suite.run(build, rounds, options.connections, options.plots)
     if suite == "evhttp":
         return evhttp_suite.run(build, rounds)
     if suite == "http":

@@ -1,7 +1,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,18 +14,6 @@
 namespace {
 
 constexpr std::size_t variants = 251;  // of a message: starts in the pattern
-
-void allow_descriptors(std::size_t connections) {
-  rlimit limit;
-  check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  if (limit.rlim_max < connections + 16) {
-    std::fprintf(stderr, "client: %zu connections are more than RLIMIT_NOFILE lets it have: %llu\n",
-                 connections, static_cast<unsigned long long>(limit.rlim_max));
-    std::exit(1);
-  }
-  limit.rlim_cur = limit.rlim_max;
-  check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
-}
 
 // loopback_address() is 127.0.0.<host>.
 sockaddr_in loopback_address(std::uint32_t host) {

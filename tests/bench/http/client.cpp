@@ -1,4 +1,4 @@
-// The load of the suites http and tls: N keep-alive connections to one server.
+// The load of the suites http, http-models and tls: N keep-alive connections to one server.
 //
 //   http_client --port=P --server-pid=PID [--connections=N] [--path=/] [--tls]
 //
@@ -6,7 +6,6 @@
 //   rate REQUESTS PER_SECOND    requests at random times; prints "P50_NS P99_NS P999_NS"
 //   full WARMUP COUNT           handshakes, one after the other, on connections of their own
 //   resumed WARMUP COUNT        the same, which resume a session
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -27,18 +26,11 @@ SslContext make_context() {
   return context;
 }
 
-void allow_descriptors() {
-  rlimit limit;
-  check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  limit.rlim_cur = limit.rlim_max;
-  check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
-}
-
 class Client {
  public:
   explicit Client(const LoadOptions& options)
       : epoll_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
-    allow_descriptors();
+    allow_descriptors(options.connections);
     target_.port = options.port;
     target_.request = "GET " + options.path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
     if (options.tls) target_.context = make_context();
@@ -94,7 +86,7 @@ class Client {
   void get_session() {
     HttpConnection connection{target_, opened_++};
     connection.send_request();
-    while (!connection.receive_some()) continue;
+    while (connection.receive_some() == 0) continue;
     session_.reset(SSL_get1_session(connection.ssl()));
     connection.end();  // or else OpenSSL holds the session for broken
   }
@@ -105,7 +97,9 @@ class Client {
     check(count, "epoll_wait");
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       const std::size_t index = events_[i].data.u64;
-      if (connections_[index]->receive_some()) answered(index);
+      for (std::size_t count = connections_[index]->receive_some(); count > 0; --count) {
+        answered(index);
+      }
     }
   }
 

@@ -3,7 +3,7 @@
 //   Target target{.port = port, .request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"};
 //   HttpConnection connection{target, 0};
 //   connection.send_request();
-//   while (!connection.receive_some()) continue;
+//   while (connection.receive_some() == 0) continue;
 //
 // Sockets never block; what has to wait spins, as load_client.hpp says.
 #pragma once

@@ -88,10 +88,10 @@ std::size_t HttpConnection::receive(char* buffer, std::size_t size) {
   return static_cast<std::size_t>(count);
 }
 
-bool HttpConnection::receive_some() {
+std::size_t HttpConnection::receive_some() {
   std::array<char, 16384> buffer;
   const std::size_t count = receive(buffer.data(), buffer.size());
-  if (count == 0) return false;
+  if (count == 0) return 0;
   constexpr std::string_view fine = "HTTP/1.1 200 OK\r\n";
   if (received_ == 0 && !std::string_view{buffer.data(), count}.starts_with(fine)) {
     std::fputs("client: the server doesn't say 200\n", stderr);
@@ -102,9 +102,10 @@ bool HttpConnection::receive_some() {
     head_.append(buffer.data(), count);
     learn_size();
   }
-  if (received_ < target_.answer || target_.answer == 0) return false;
-  received_ = 0;
-  return true;
+  if (target_.answer == 0) return 0;
+  const std::size_t whole = received_ / target_.answer;
+  received_ %= target_.answer;
+  return whole;
 }
 
 void HttpConnection::learn_size() {
