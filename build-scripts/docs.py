@@ -21,6 +21,11 @@ difference, as diff -u does:
 
 A listing in C or C++ must have such
 a comment, so that every one is compiled; in other languages it may.
+
+A table that a program has made is quoted likewise, in the place of the lines that begin with "|":
+
+    <!-- table: tutorial/models/table.md -->
+    | connections | ...
 """
 
 import difflib
@@ -32,6 +37,7 @@ from pathlib import Path
 
 COMMENT = re.compile(r"\s*<!--\s*listing:\s*([^\s#]+)(?:#([\w-]+))?\s*-->\s*$")
 DIFF_COMMENT = re.compile(r"\s*<!--\s*diff:\s*(\S+)\s+(\S+)\s*-->\s*$")
+TABLE_COMMENT = re.compile(r"\s*<!--\s*table:\s*(\S+)\s*-->\s*$")
 FENCE = re.compile(r"(\s*)(`{3,}|~{3,})\s*([^\s`]*)[^`]*$")
 MARKER = re.compile(r"\s*(?://|#)\s*\[(/?)([\w-]+)\]\s*$")
 MUST_QUOTE = {"c", "h", "cpp", "c++", "cc", "cxx", "hpp"}
@@ -49,7 +55,8 @@ class Problem(Exception):
 
 @dataclass
 class Fence:
-    """A fenced block: lines[first:last] of its document, without the fence lines themselves."""
+    """A fenced block: lines[first:last] of its document, without the fence lines themselves; or a
+    quoted table, which has none."""
 
     first: int
     last: int
@@ -68,6 +75,12 @@ def parse(lines):
             source = comment.groups()
         elif diff_comment := DIFF_COMMENT.match(lines[i]):
             diff = diff_comment.groups()
+        elif table_comment := TABLE_COMMENT.match(lines[i]):
+            last = i + 1
+            while last < len(lines) and lines[last].startswith("|"):
+                last += 1
+            fences.append(Fence(i + 1, last, "", "", (table_comment[1], None)))
+            i = last - 1
         elif opening:
             indent, ticks, language = opening.groups()
             closing = re.compile(rf"\s*{re.escape(ticks[0])}{{{len(ticks)},}}\s*$")
