@@ -81,7 +81,11 @@ std::string get(std::string_view path, std::string_view more = "") {
   return "GET " + std::string{path} + " HTTP/1.1\r\nHost: here\r\n" + std::string{more} + "\r\n";
 }
 
-std::string any_program() { return GENERATE("38_os_threads", "38_coroutines", "38_callbacks"); }
+std::string any_program() {
+  // ThreadSanitizer's own data doesn't fit the small stacks of the OS threads.
+  if (support::under_sanitizer()) return GENERATE("38_coroutines", "38_callbacks");
+  return GENERATE("38_coroutines", "38_callbacks", "38_os_threads");
+}
 
 }  // namespace
 
