@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include <evcoro/http/detail/parser.hpp>
+#include <evcoro/http/without_io.hpp>
 
 namespace {
 
-using evcoro::http::detail::Parser;
+using evcoro::http::RequestParser;
 
 constexpr int heads = 1000;
 
@@ -90,17 +90,14 @@ void by_llhttp_alone(benchmark::State& state) { by_llhttp(state, llhttp_settings
 BENCHMARK(by_llhttp_alone)->Name("parser/llhttp_without_callbacks");
 
 void by_evcoro(benchmark::State& state) {
-  const evcoro::http::Limits limits;
-  evcoro::http::Fields fields;
-  Parser parser{Parser::Kind::request};
+  RequestParser parser;
   for (auto _ : state) {
     for (int i = 0; i < heads; ++i) {
-      evcoro::http::detail::Head head;
-      parser.start(limits, fields);
-      if (parser.read_head(text, head).state != Parser::State::whole) {
+      parser.start();
+      if (parser.read(text) != RequestParser::State::whole) {
         return state.SkipWithError("the parser finds no head");
       }
-      benchmark::DoNotOptimize(head);
+      benchmark::DoNotOptimize(parser.keeps_alive());
     }
   }
   state.SetItemsProcessed(state.iterations() * heads);
