@@ -18,7 +18,6 @@ namespace {
 using detail::append_field;
 using detail::append_fields;
 using detail::append_number;
-using detail::append_status;
 
 // A body, or a part of one, that is no larger is sent together with what precedes it.
 constexpr std::size_t small = 16 * 1024;

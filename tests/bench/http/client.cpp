@@ -97,7 +97,7 @@ class Client {
     check(count, "epoll_wait");
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       const std::size_t index = events_[i].data.u64;
-      for (std::size_t count = connections_[index]->receive_some(); count > 0; --count) {
+      for (std::size_t left = connections_[index]->receive_some(); left > 0; --left) {
         answered(index);
       }
     }

@@ -50,9 +50,9 @@ class HttpConnection {
   // send_request() sends a whole request, which can't but fit the socket's buffer.
   void send_request();
 
-  // receive_some() takes what is there, and returns whether an answer is complete. It has to say
+  // receive_some() takes what is there, and returns how many answers it completes. They have to say
   // 200.
-  bool receive_some();
+  std::size_t receive_some();
 
   // end() says goodbye, and waits for the peer's.
   void end();
