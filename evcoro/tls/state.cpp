@@ -189,6 +189,7 @@ std::error_code TlsState::finish_handshake(std::error_code error) noexcept {
   core_->count_handshake(!error, is_resumed);
   is_ready_ = !error;
   failure_ = error;
+  if (input_.empty()) block_ = nullptr;  // for what may be a long time
   // In TLS 1.2 OpenSSL doesn't tell of a ticket that was renewed.
   if (is_ready_ && is_resumed && !session_key_.empty() && ::SSL_version(ssl()) == TLS1_2_VERSION) {
     core_->keep_session(*ssl_, Openssl<SSL_SESSION>{::SSL_get1_session(ssl())});

@@ -1,9 +1,12 @@
-// TLS without memory: OpenSSL's allocations fail one after the other.
+// What TLS takes of memory; and TLS without memory: OpenSSL's allocations fail one after the other.
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include <array>
 #include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include <evcoro/tls/socket.hpp>
 #include <support/loop_fixture.hpp>
@@ -63,4 +66,26 @@ TEST_CASE("TLS without memory fails, and does nothing worse") {
     REQUIRE(!pair.handshake());
   });
   ERR_clear_error();
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "an idle connection has no buffers after its handshake") {
+  if (support::under_sanitizer() || support::running_on_valgrind()) {
+    support::skip("memory is counted in another way");
+  }
+  const support::Authority authority;
+  const TlsContext server{TlsServerOptions{.certificates = {authority.sign({"a.test"})}}};
+  const TlsContext client{TlsClientOptions{.authorities = authority.pem()}};
+  in_thread([&] {
+    std::vector<std::unique_ptr<TlsPair>> pairs;
+    std::size_t before = 0;
+    constexpr std::size_t count = 20;
+    for (std::size_t i = 0; i <= count; ++i) {
+      pairs.push_back(std::make_unique<TlsPair>(*loop, server, client, "a.test"));
+      REQUIRE(!pairs.back()->handshake());
+      if (i == 0) before = ::mallinfo2().uordblks;
+    }
+    const std::size_t each = (::mallinfo2().uordblks - before) / (2 * count);
+    CHECK(each > 4 * 1024);
+    CHECK(each < 20 * 1024);  // a buffer for a record would be 17 KiB more
+  });
 }
