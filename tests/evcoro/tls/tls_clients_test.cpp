@@ -287,6 +287,12 @@ TEST_CASE_METHOD(ClientsFixture, "sslscan finds nothing old and nothing weak") {
   });
 }
 
+// testssl's client may leave before the ticket has come: then it has none to resume with.
+bool is_missing_ticket(const std::string& line) {
+  return line.starts_with("\"sessionresumption_ticket\"") &&
+         line.find("\"WARN\",\"check failed because of connect problem\"") != line.npos;
+}
+
 TEST_CASE_METHOD(ClientsFixture, "testssl finds nothing but whose certificate it is") {
   if (support::running_on_valgrind() || support::under_sanitizer()) {
     support::skip("it takes half a minute of a server that isn't slow");
@@ -305,7 +311,7 @@ TEST_CASE_METHOD(ClientsFixture, "testssl finds nothing but whose certificate it
       const bool is_expected = line.starts_with("\"id\"") || line.starts_with("\"cert_") ||
                                line.starts_with("\"DNS_CAArecord") ||
                                line.find("\"DEBUG\"") != line.npos ||
-                               line.starts_with("\"engine_problem");
+                               line.starts_with("\"engine_problem") || is_missing_ticket(line);
       INFO(line);
       CHECK(is_expected);
     }
