@@ -9,7 +9,7 @@
 //     Upper filter;
 //     response.set_filter(&filter);
 //     next();
-//     if (response.has_begun()) response.end();
+//     if (response.has_begun()) response.conclude();
 //     response.set_filter(nullptr);
 //   });
 //

@@ -165,7 +165,7 @@ template <class Function>
 void compress(CompressionState& state, Request& request, Response& response, Function&& go_on) {
   const Compressor compressor{state, request, response};
   go_on();
-  if (response.has_begun()) response.end();  // while the compressor is there
+  if (response.has_begun()) response.conclude();  // while the compressor is there
 }
 
 }  // namespace

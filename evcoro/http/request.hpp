@@ -85,7 +85,7 @@ class EVCORO_API Request {
   // Errors: those of the stream, of which timed_out and operation_canceled lose nothing of recv();
   // evcoro::Errc::unexpected_end if the client has left; http::Errc::malformed, body_too_large,
   // body_too_slow. If the handler sends no response after one of these, or after a time-out, the
-  // client gets the right status.
+  // client gets the right status; if it has begun one before, see Response::conclude().
   IoResult recv(std::span<std::byte> buffer, Timeout timeout = {});
   Result<std::string> read_body(Timeout timeout = {});
 

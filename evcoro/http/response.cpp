@@ -107,7 +107,7 @@ std::error_code Response::begin(std::optional<std::uint64_t> length) {
   const bool is_endless = has_framing && !announced;
   is_chunked_ = is_endless && connection_.head().minor == 1;
   if ((is_endless && !is_chunked_) || !connection_.keeps_alive()) closes_ = true;
-  connection_.body().withhold_continue();
+  connection_.body().begin_response();
   append_head(has_framing ? announced : std::nullopt);
   body_begin_ = connection_.output().position();
   phase_ = Phase::body;
@@ -212,6 +212,14 @@ std::error_code Response::end() {
     out.append("\r\n");
   }
   return finish();
+}
+
+// With a length, end() knows whether something is missing.
+std::error_code Response::conclude() {
+  const std::error_code error = connection_.body().late_error();
+  if (!error || is_complete() || has_length_ || omits_body()) return end();
+  connection_.output().break_off(error);
+  return error;
 }
 
 // --- the client ---

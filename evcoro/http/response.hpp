@@ -11,8 +11,8 @@
 //   response.send_file(file, 0, size);              // or from a file
 //
 // A handler that returns without any of these has sent a body of no bytes; one that has written
-// has ended. In answer to HEAD the body is left out, and its length told. The library itself sets
-// Date, unless there is one, and all that is about lengths and the connection.
+// has ended, see conclude(). In answer to HEAD the body is left out, and its length told. The
+// library itself sets Date, unless there is one, and all that is about lengths and the connection.
 //
 // It is used in the connection's thread alone. Calls that send block until the kernel has taken
 // what they send, or as long as the client takes something every Limits::write_idle. Errors: those
@@ -98,6 +98,12 @@ class EVCORO_API Response {
   // end() ends what is being written. Errc::wrong_length if a length was announced, and this isn't
   // it: the connection is cut, for the client to know.
   std::error_code end();
+
+  // conclude() is what the handler's return does. It is end(), but if the request's body has failed
+  // since the response began, and wasn't read on: then what was written may be half of it, and the
+  // connection is cut, for the client to know. A handler that means what it has written so far to
+  // be the whole calls end(). It is for middleware whose filter goes with it.
+  std::error_code conclude();
 
   // upgrade() switches to another protocol, if the client asks for it (Errc::not_an_upgrade
   // otherwise), by a response 101 with fields(). The connection ends when the handler returns. A

@@ -37,6 +37,8 @@ void Body::start(const Head& head, Fields& trailers) {
   is_over_ = framing_ == Framing::none;
   is_begun_ = false;
   expects_continue_ = awaits_continue_ = head.expects_continue;
+  is_answered_half_read_ = false;
+  late_error_ = {};
   failure_ = Status::none;
   limit_ = limits_.body;
   left_ = head.length;
@@ -91,7 +93,7 @@ IoResult Body::receive_in_time(std::span<std::byte> to, Patience& patience) {
   const auto took = Clock::now() - begin;
   waited_ += took;
   idle_ = in.count > 0 ? took.zero() : idle_ + took;
-  is_given_up_ = in.error == std::errc::timed_out;
+  is_given_up_ = in.error == std::errc::timed_out || in.error == std::errc::operation_canceled;
   if (in.error == std::errc::timed_out && own <= patience.deadline()) {
     in.error = fail(Status::request_timeout);
   }
@@ -171,6 +173,13 @@ std::size_t Body::take(std::span<std::byte> buffer) noexcept {
 
 IoResult Body::recv(std::span<std::byte> buffer, Timeout timeout) {
   if (is_over_ || buffer.empty()) return {};
+  const IoResult in = read(buffer, timeout);
+  const bool was_given_up = in.error != std::errc::timed_out || timeout.may_wait();
+  if (is_answered_half_read_ && was_given_up) late_error_ = in.error;
+  return in;
+}
+
+IoResult Body::read(std::span<std::byte> buffer, Timeout timeout) {
   if (const auto error = begin()) return {0, error};
   Patience patience{timeout};
   if (const auto error = find_data(patience)) return {0, error};

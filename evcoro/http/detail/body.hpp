@@ -50,12 +50,19 @@ class Body {
   bool can_be_dropped() const noexcept;
   bool drop();
 
-  // withhold_continue() is called when the response begins: then it is too late.
-  void withhold_continue() noexcept { awaits_continue_ = false; }
+  // begin_response() is called when the response begins: then it is too late for 100. late_error()
+  // is what recv() has failed with last since then, so that the response may be half of it; a body
+  // that had failed before is what the response is about.
+  void begin_response() noexcept {
+    awaits_continue_ = false;
+    is_answered_half_read_ = failure_ == Status::none;
+  }
+  std::error_code late_error() const noexcept { return is_over_ ? std::error_code{} : late_error_; }
 
  private:
   bool is_chunked() const noexcept { return framing_ == Framing::chunked; }
   std::uint64_t left() const noexcept { return is_chunked() ? parser_.chunk_left() : left_; }
+  IoResult read(std::span<std::byte> buffer, Timeout timeout);
   std::error_code begin();
   std::error_code find_data(evcoro::detail::Patience& patience);
   std::error_code next_frame();
@@ -78,6 +85,8 @@ class Body {
   bool expects_continue_ = false;  // and has not got it
   bool awaits_continue_ = false;   // and may still get it
   bool is_given_up_ = false;       // at a deadline, when it was last waited for
+  bool is_answered_half_read_ = false;
+  std::error_code late_error_;
   Status failure_ = Status::none;
   std::uint64_t limit_ = 0;
   std::uint64_t left_ = 0;              // of one with a length

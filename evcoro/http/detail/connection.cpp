@@ -179,7 +179,7 @@ bool Connection::settle(Response& response) {
     output_.break_off(std::make_error_code(std::errc::operation_canceled));
     return false;
   }
-  if (response.end() || output_.error()) return false;
+  if (response.conclude() || output_.error()) return false;
   if (has_thrown || response.closes_ || !body_.drop()) {
     has_unread_ = !body_.is_over() || has_more();
     return false;

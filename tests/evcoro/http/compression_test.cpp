@@ -327,6 +327,19 @@ TEST_CASE("compression: a handler that throws or sends nothing") {
         400);
 }
 
+TEST_CASE("compression: a body that fails behind the beginning of the response cuts it") {
+  const std::string bad = "POST / HTTP/1.1\r\nHost: x\r\n" + std::string{gzip} +
+                          "Transfer-Encoding: chunked\r\n\r\nx\r\n";
+  const std::string sent =
+      support::send_pieces({bad}, Compression{}.wrap([](Request& request, Response& response) {
+        response.fields().set("Content-Type", "text/plain");
+        response.write(text());
+        CHECK(!request.read_body());
+      }));
+  CHECK(support::status_of(sent) == 200);
+  CHECK(!sent.ends_with("0\r\n\r\n"));
+}
+
 TEST_CASE("compression: as a middleware with several requests") {
   Router router;
   router.use(Compression{});

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <evcoro/http/error.hpp>
+#include <evcoro/scope.hpp>
 #include <evcoro/sync/event.hpp>
 #include <support/http.hpp>
 
@@ -170,6 +171,35 @@ TEST_CASE_METHOD(LoopFixture,
                       while (const IoResult in = request.recv(buffer, 1ms)) {
                         if (in.count == 0) break;
                       }
+                    }};
+    pair.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell");
+    CHECK(support::status_of(pair.finish()) == 408);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture,
+                 "deadlines: a body that doesn't come cuts a response that has begun") {
+  in_thread([&] {
+    Limits limits = patient();
+    limits.body_idle = a_moment;
+    for (const Timeout timeout : {Timeout{}, Timeout{a_moment / 2}}) {  // whoever gives it up
+      std::error_code error;
+      ServedPair pair{*loop, limits, [&](Request& request, Response& response) {
+                        response.write("begun");
+                        error = request.read_body(timeout).error();
+                      }};
+      pair.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell");
+      CHECK(pair.finish().ends_with("begun\r\n"));
+      CHECK(error == std::errc::timed_out);
+    }
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "deadlines: a body that a handler's scope gives up is answered 408") {
+  in_thread([&] {
+    ServedPair pair{*loop, patient(), [&](Request& request, Response&) {
+                      const Scope scope{a_moment};
+                      CHECK(request.read_body().error() == std::errc::operation_canceled);
                     }};
     pair.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell");
     CHECK(support::status_of(pair.finish()) == 408);

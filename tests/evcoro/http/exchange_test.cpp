@@ -1,6 +1,7 @@
 // Connections of several requests, those that end early, and upgrades, over streams in memory.
 #include <array>
 #include <stdexcept>
+#include <vector>
 
 #include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/error.hpp>
@@ -172,6 +173,50 @@ TEST_CASE("connections: a bad body is answered unless the handler does") {
   REQUIRE(replies.size() == 1);
   CHECK(replies[0].status == 409);
   CHECK(replies[0].field("Connection") == "close");
+}
+
+TEST_CASE("connections: a body that fails behind the beginning of the response cuts it") {
+  constexpr std::string_view last_chunk = "0\r\n\r\n";
+  const std::string chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string half = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello";
+  std::error_code error;
+  const auto echo = [&](Request& request, Response& response) {
+    std::array<std::byte, 5> buffer;
+    IoResult in;
+    while ((in = request.recv(buffer)) && in.count > 0) response.write(buffer);
+    error = in.error;
+  };
+  std::vector<std::error_code> told;
+  ServeOptions options;
+  options.limits.body = 8;
+  options.observers.push_back([&](const Exchange& over) { told.push_back(over.error); });
+
+  CHECK(send_pieces({chunked, "5\r\nhello\r\n", "nonsense"}, echo, options).ends_with("hello\r\n"));
+  CHECK(error == Errc::malformed);
+  CHECK(send_pieces({chunked, "5\r\nhello\r\n", "5\r\nworld\r\n0\r\n\r\n"}, echo, options)
+            .ends_with("hello\r\n"));
+  CHECK(error == Errc::body_too_large);
+  options.limits.body = 100;
+  CHECK(send_pieces({half}, echo, options).ends_with("hello\r\n"));
+  CHECK(error == evcoro::Errc::unexpected_end);
+  CHECK(told == std::vector<std::error_code>{Errc::malformed, Errc::body_too_large,
+                                             evcoro::Errc::unexpected_end});
+
+  // What a handler ends itself is whole, and so is what has its length, or none to tell.
+  CHECK(send_pieces({half}, [&](Request& request, Response& response) {
+          echo(request, response);
+          response.end();
+        }).ends_with(last_chunk));
+  CHECK(send_pieces({half}, [&](Request& request, Response& response) {
+          CHECK(!request.read_body());
+          response.set_status(Status::bad_request);
+          response.write("no");
+        }).ends_with(last_chunk));
+  CHECK(send_pieces({half}, [&](Request& request, Response& response) {
+          response.set_content_length(5);
+          echo(request, response);
+        }).ends_with("\r\n\r\nhello"));
+  CHECK(send_pieces({chunked + "5\r\nhello\r\n0\r\n\r\n"}, echo).ends_with(last_chunk));
 }
 
 TEST_CASE("connections: a peer that takes nothing is left") {
