@@ -101,6 +101,7 @@ void Response::append_head(std::optional<std::uint64_t> length) {
 // Without a length the body is chunked, or ends with the connection.
 std::error_code Response::begin(std::optional<std::uint64_t> length) {
   if (const auto error = check_open()) return error;
+  connection_.grant_last_word();
   if (filter_ != nullptr && !filter_->begin(*this, length)) filter_ = nullptr;
   const auto announced = filter_ == nullptr ? length : std::nullopt;
   const bool has_framing = may_have_body();

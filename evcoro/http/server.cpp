@@ -14,8 +14,9 @@ namespace evcoro::http {
 namespace detail {
 namespace {
 
-// How long threads that were cancelled have to end.
+// How long threads that were cancelled have to end, and to answer before.
 constexpr std::chrono::seconds last_grace{1};
+constexpr std::chrono::milliseconds last_word_time{500};
 
 }  // namespace
 
@@ -38,13 +39,16 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
 
   void start_draining() {
     is_draining_.store(true, std::memory_order_relaxed);
-    end_connections([](const RegistryEntry& entry) { return entry.is_idle(); });
+    for_each_connection([](RegistryEntry& entry) {
+      if (entry.is_idle()) entry.end();
+    });
   }
 
   bool is_draining() const noexcept { return is_draining_.load(std::memory_order_relaxed); }
 
   void cancel() {
-    end_connections([](const RegistryEntry&) { return true; });
+    const TimePoint latest = Clock::now() + last_word_time;
+    for_each_connection([latest](RegistryEntry& entry) { entry.cancel(latest); });
   }
 
   const ServerOptions options;
@@ -64,17 +68,13 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     return registries_.emplace_back(std::make_shared<Registry>(loop));
   }
 
-  // Ends those connections for which which() is true, on each loop in its OS thread.
-  template <class Which>
-  void end_connections(Which which) {
+  // Calls function for each connection, on each loop in its OS thread.
+  template <class Function>
+  void for_each_connection(Function function) {
     const std::lock_guard lock{mutex_};
     for (const auto& registry : registries_) {
-      const auto end = [registry, which] {
-        registry->connections.for_each([&](RegistryEntry& entry) {
-          if (which(entry)) entry.end();
-        });
-      };
-      Loop::current() == &registry->loop ? end() : registry->loop.post(end);
+      const auto visit = [registry, function] { registry->connections.for_each(function); };
+      Loop::current() == &registry->loop ? visit() : registry->loop.post(visit);
     }
   }
 

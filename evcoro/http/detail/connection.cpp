@@ -1,5 +1,6 @@
 #include <evcoro/http/detail/connection.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include <evcoro/http/detail/date.hpp>
@@ -167,12 +168,25 @@ std::uint64_t Connection::answer_bytes() const noexcept {
   return position > answer_begin_ ? position - answer_begin_ : 0;
 }
 
+// What is answered in place of a handler that has left without a word; none if it has not, or if
+// what it has set is an answer.
+Status Connection::own_answer(const Response& response) const noexcept {
+  if (response.has_begun()) return Status::none;
+  const bool has_thrown = exception_ != nullptr;
+  const bool was_cut_short =
+      entry_ != nullptr && entry_->is_cancelled() && this_thread::stop_requested();
+  if (was_cut_short && (has_thrown || response.status() == Status::ok)) {
+    return Status::service_unavailable;
+  }
+  return has_thrown ? Status::internal_server_error : body_.answer();
+}
+
 // False if the connection ends here.
 bool Connection::settle(Response& response) {
   if (response.is_upgraded_) return false;
   const bool has_thrown = exception_ != nullptr;
-  if (!response.has_begun() && (has_thrown || body_.answer() != Status::none)) {
-    answer(has_thrown ? Status::internal_server_error : body_.answer());
+  if (const Status status = own_answer(response); status != Status::none) {
+    answer(status);
     return false;
   }
   if (has_thrown && !response.is_complete()) {  // a filter may have gone with the handler
@@ -213,6 +227,7 @@ void Connection::append_answer(Status status) {
 }
 
 void Connection::answer(Status status) {
+  grant_last_word();
   append_answer(status);
   answered_ = status;
   output_.flush();
@@ -273,7 +288,13 @@ std::error_code Connection::wait_as_idle(TimePoint deadline, bool for_input) {
 // last response. So what it still sends is dropped, until it closes its end.
 void Connection::linger() {
   if (output_.error() || !has_unread_) return;
-  const TimePoint deadline = Clock::now() + options_.limits.linger;
+  TimePoint deadline = Clock::now() + options_.limits.linger;
+  const bool is_cancelled = entry_ != nullptr && entry_->is_cancelled();
+  const LastWord last_word{is_cancelled};
+  if (is_cancelled) {  // a drain waits for the end: no longer than need be
+    if (body_.is_over() && !has_more()) return;
+    deadline = std::min(deadline, entry_->last_word());
+  }
   input_.use(*workspace_);
   IoResult in;
   do {  // who always has more is not waited for

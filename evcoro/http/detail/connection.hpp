@@ -66,6 +66,12 @@ class Connection {
   bool peer_has_left();
   std::error_code wait_for_departure(Timeout timeout);
 
+  // grant_last_word() lets a response that begins be sent, though the server has cancelled the
+  // thread at the end of its patience.
+  void grant_last_word() noexcept {
+    if (entry_ != nullptr && entry_->is_cancelled()) output_.grant_last_word(entry_->last_word());
+  }
+
   // flush_response() sends what is complete, unless it may wait for the next response.
   std::error_code flush_response();
 
@@ -81,6 +87,7 @@ class Connection {
   bool receive_head(bool has_begun, TimePoint& deadline);
   bool exchange();
   bool settle(Response& response);
+  Status own_answer(const Response& response) const noexcept;
   bool can_look_ahead() const noexcept;
   bool has_more();
   std::error_code wait_as_idle(TimePoint deadline, bool for_input);

@@ -2,6 +2,7 @@
 // long loses its connection; how long all takes is no matter.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -45,6 +46,10 @@ class Output {
   }
   std::error_code error() const noexcept { return error_; }
 
+  // grant_last_word() lets what is sent from now on be sent until deadline, though the thread is
+  // cancelled.
+  void grant_last_word(TimePoint deadline) noexcept { last_word_ = deadline; }
+
   // break_off() does so, behind what is in the buffer: earlier responses may be there, too.
   void break_off(std::error_code error) {
     flush();
@@ -54,12 +59,17 @@ class Output {
  private:
   template <class Attempt>
   IoResult send_all(std::size_t size, Attempt attempt);
+  Timeout patience() const noexcept {
+    if (last_word_ == never) return idle_;
+    return std::min(Timeout{idle_}.deadline(), last_word_);
+  }
 
   AnyStream stream_;
   const std::chrono::milliseconds idle_;
   std::string* buffer_ = nullptr;
   std::error_code error_;
   std::uint64_t taken_ = 0;  // by the stream
+  TimePoint last_word_ = never;
 };
 
 }  // namespace evcoro::http::detail

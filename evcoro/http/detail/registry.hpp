@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <evcoro/thread.hpp>
+#include <evcoro/timeout.hpp>
 #include <stacks/intrusive_list.hpp>
 
 namespace evcoro::http::detail {
@@ -31,11 +32,38 @@ class RegistryEntry : public stacks::ListLink {
   }
   bool take_ended_idle() noexcept { return std::exchange(was_ended_idle_, false); }
 
+  // cancel() cancels the thread at the deadline of a drain; until last_word() it may still answer.
+  void cancel(TimePoint last_word) noexcept {
+    last_word_ = last_word;
+    end();
+  }
+  bool is_cancelled() const noexcept { return last_word_ != never; }
+  TimePoint last_word() const noexcept { return last_word_; }
+
  private:
   const std::atomic<bool>& is_draining_;
   evcoro::detail::ThreadTask* const thread_;
   bool is_idle_ = false;
   bool was_ended_idle_ = false;
+  TimePoint last_word_ = never;
+};
+
+// LastWord is a while in which a thread that was cancelled can send, nevertheless: in its thread.
+// Should it be cancelled once more meanwhile, as by its loop's end, that holds.
+class LastWord {
+ public:
+  explicit LastWord(bool is_granted) noexcept
+      : is_needed_(is_granted && this_thread::stop_requested()) {
+    if (is_needed_) this_thread::acknowledge_cancellation();
+  }
+  LastWord(const LastWord&) = delete;
+  LastWord& operator=(const LastWord&) = delete;
+  ~LastWord() {
+    if (is_needed_) evcoro::detail::current_thread()->request_stop(CancelReason::shutdown);
+  }
+
+ private:
+  const bool is_needed_;
 };
 
 }  // namespace evcoro::http::detail

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <vector>
 
 #include <evcoro/http/router.hpp>
 #include <evcoro/loop_group.hpp>
@@ -237,7 +238,108 @@ TEST_CASE_METHOD(LoopFixture, "server: draining cancels what is left at its dead
     CHECK(server.drain(1ms) == std::errc::timed_out);
     CHECK(error == std::errc::operation_canceled);
     CHECK(server.counters().active == 0);
+    CHECK(reply(busy).status == 503);
     CHECK(ends(busy));
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: a handler that draining cancels has a last word") {
+  struct Case {
+    Handler say;
+    int status;
+    std::string body;
+  };
+  const std::vector<Case> cases{
+      {[](Request&, Response&) {}, 503, "Service Unavailable\n"},
+      {[](Request&, Response&) { throw std::runtime_error{"oops"}; }, 503,
+       "Service Unavailable\n"},
+      {[](Request&, Response& response) { response.set_status(Status::conflict); }, 409, ""},
+      {[](Request&, Response& response) {
+         CHECK(!response.write("bye, "));
+         CHECK(this_thread::sleep_for(support::long_time) == std::errc::operation_canceled);
+         CHECK(!response.write("bye"));
+       },
+       200, "bye, bye"},
+      {[](Request&, Response& response) {
+         this_thread::acknowledge_cancellation();
+         CHECK(!this_thread::sleep_for(1ms));
+         CHECK(!response.send("done"));
+       },
+       200, "done"},
+  };
+  loop->set_exception_handler([](const ThreadInfo&, std::exception_ptr) {});
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    for (const Case& each : cases) {
+      ServerOptions options;
+      options.acceptor.stacks = &others;
+      Event is_asked;
+      Server server{*loop, support::loopback(),
+                    [&](Request& asked, Response& response) {
+                      is_asked.set();
+                      CHECK(this_thread::sleep_for(support::long_time));
+                      each.say(asked, response);
+                    },
+                    options};
+      const auto client = RawSocket::connected_to(server.local_address());
+      client.send(request);
+      REQUIRE(!is_asked.wait(support::long_time));
+      CHECK(server.drain(1ms) == std::errc::timed_out);
+      const std::string said = support::arrived(client);
+      std::string_view rest = said;
+      const auto answer = support::parse_reply(rest);
+      CHECK(answer.status == each.status);
+      CHECK(answer.body == each.body);
+      CHECK(answer.field("Connection") == "close");
+      CHECK(ends(client));
+    }
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: what has begun is cut when draining cancels it") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    Event has_begun;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response& response) {
+                    response.write("begun");
+                    has_begun.set();
+                    CHECK(this_thread::sleep_for(support::long_time));
+                    CHECK(response.write("more") == std::errc::operation_canceled);
+                  },
+                  options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send(request);
+    REQUIRE(!has_begun.wait(support::long_time));
+    CHECK(server.drain(1ms) == std::errc::timed_out);
+    CHECK(support::arrived(client).ends_with("5\r\nbegun\r\n"));
+    CHECK(ends(client));
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: a last word that nobody reads takes no longer") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    options.acceptor.send_buffer = 4096;
+    std::error_code error;
+    Event is_asked;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response& response) {
+                    is_asked.set();
+                    CHECK(this_thread::sleep_for(support::long_time));
+                    error = response.send(std::string(50'000'000, 'x'));
+                  },
+                  options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    CHECK(server.drain(1ms) == std::errc::timed_out);
+    CHECK(error == std::errc::timed_out);
+    CHECK(server.counters().active == 0);
   });
 }
 
@@ -364,4 +466,5 @@ TEST_CASE("server: draining cancels what is left on a group of loops") {
   CHECK(server.drain(1ms) == std::errc::timed_out);
   CHECK(cancelled == 4);
   CHECK(server.counters().active == 0);
+  for (const auto& client : clients) CHECK(support::status_of(client.recv()) == 503);
 }
