@@ -10,13 +10,13 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include <evcoro/http/router.hpp>
 #include <evcoro/http/server.hpp>
 #include <evcoro/loop.hpp>
 #include <evcoro/net/address.hpp>
 #include <evcoro/sync/event.hpp>
-#include <stacks/stack_pool.hpp>
 
 using evcoro::Address;
 using namespace evcoro::http;
@@ -83,24 +83,20 @@ Router routes(Kettle& kettle) {
 class Web {
  public:
   Web(event_base* base, const Address& address, Kettle& kettle)
-      : loop_(connections_, base), server_(loop_, address, routes(kettle)) {}
+      : loop_({.capacity = 100}, base), server_(loop_, address, routes(kettle)) {}
 
   Address address() const { return server_.local_address(); }
 
   // Lets requests that are under way be answered, three seconds at most, and then ends the
   // application's dispatch. It returns at once.
   void end() {
-    const auto drain = [this] {
-      if (server_.drain(3s)) loop_.shutdown(1s);
+    server_.drain(3s, [this](std::error_code) {
       std::puts("no connection is left");
       event_base_loopexit(loop_.base(), nullptr);
-    };
-    loop_.spawn({.name = "end", .stacks = &service_}, drain).value().detach();
+    });
   }
 
  private:
-  evcoro::stacks::StackPool connections_{{.capacity = 100}};
-  evcoro::stacks::StackPool service_{{.capacity = 1}};
   evcoro::Loop loop_;
   Server server_;
 };

@@ -52,6 +52,7 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   }
 
   const ServerOptions options;
+  bool is_gone = false;  // the server; for the thread that drains it
 
  private:
   struct Registry {
@@ -111,13 +112,15 @@ AcceptorOptions acceptor_options(const ServerOptions& options) {
 Server::Server(Loop& loop, const Address& address, Handler handler, Options options)
     : state_(std::make_shared<detail::ServerState>(std::move(handler), std::move(options))),
       acceptor_(std::make_unique<TcpAcceptor>(loop, address, detail::connection_handler(state_),
-                                              detail::acceptor_options(state_->options))) {}
+                                              detail::acceptor_options(state_->options))),
+      loop_(&loop) {}
 
 Server::Server(Loop& loop, int listening_descriptor, Handler handler, Options options)
     : state_(std::make_shared<detail::ServerState>(std::move(handler), std::move(options))),
       acceptor_(std::make_unique<TcpAcceptor>(loop, listening_descriptor,
                                               detail::connection_handler(state_),
-                                              detail::acceptor_options(state_->options))) {}
+                                              detail::acceptor_options(state_->options))),
+      loop_(&loop) {}
 
 Server::Server(LoopGroup& group, const Address& address, Handler handler, Options options)
     : state_(std::make_shared<detail::ServerState>(std::move(handler), std::move(options))),
@@ -126,7 +129,7 @@ Server::Server(LoopGroup& group, const Address& address, Handler handler, Option
           GroupAcceptorOptions{.spread = state_->options.spread,
                                .acceptor = detail::acceptor_options(state_->options)})) {}
 
-Server::~Server() = default;
+Server::~Server() { state_->is_gone = true; }
 
 void Server::close() noexcept { acceptor_ ? acceptor_->close() : group_acceptor_->close(); }
 
@@ -140,6 +143,27 @@ std::error_code Server::drain(Timeout timeout) {
   state_->cancel();
   static_cast<void>(drain_acceptor(detail::last_grace));
   return error;
+}
+
+std::error_code Server::drain(Timeout timeout, std::function<void(std::error_code)> done) {
+  if (loop_ == nullptr) return std::make_error_code(std::errc::operation_not_supported);
+  if (is_draining() || drain_stack_) {
+    return std::make_error_code(std::errc::device_or_resource_busy);
+  }
+  // Connections may have all other stacks.
+  auto stack = std::make_unique<stacks::StackPool>(
+      stacks::StackPool::Options{.capacity = 1, .stack_size = 64 * 1024});
+  auto thread =
+      loop_->spawn({.name = "drain", .stacks = stack.get()},
+                   [this, state = state_, deadline = timeout.deadline(), done = std::move(done)] {
+                     const auto error = drain(deadline);
+                     if (done && !state->is_gone) done(error);
+                   });
+  if (!thread) return thread.error();
+  drain_stack_ = std::move(stack);
+  drain_thread_ = std::move(*thread);
+  state_->start_draining();
+  return {};
 }
 
 bool Server::is_draining() const noexcept { return state_->is_draining(); }

@@ -27,8 +27,10 @@
 #include <evcoro/net/group_acceptor.hpp>
 #include <evcoro/net/socket.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
+#include <evcoro/thread.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
+#include <stacks/stack_pool.hpp>
 
 namespace evcoro {
 class Loop;
@@ -81,6 +83,13 @@ class EVCORO_API Server {
   // be called as TcpAcceptor's drain(), and GroupAcceptor's; not to be called again.
   std::error_code drain(Timeout timeout = {});
 
+  // The same for who can't wait, such as a callback of the application's base: it returns at once,
+  // and done is called with the error in the end, in a thread of the loop on a stack of its own (64
+  // KiB). done may wait, but must not destroy the server; if that goes before, it isn't called.
+  // Errors: those of Loop::spawn(); device_or_resource_busy if the server drains already;
+  // operation_not_supported on a group. Throws std::bad_alloc.
+  std::error_code drain(Timeout timeout, std::function<void(std::error_code)> done);
+
   // is_draining() says whether drain() has been called. Any OS thread may ask.
   bool is_draining() const noexcept;
 
@@ -92,6 +101,9 @@ class EVCORO_API Server {
   std::shared_ptr<detail::ServerState> state_;
   std::unique_ptr<TcpAcceptor> acceptor_;
   std::unique_ptr<GroupAcceptor> group_acceptor_;
+  Loop* loop_ = nullptr;  // unless on a group
+  std::unique_ptr<stacks::StackPool> drain_stack_;
+  Thread<void> drain_thread_;
 };
 
 }  // namespace evcoro::http

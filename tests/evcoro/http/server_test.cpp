@@ -2,6 +2,7 @@
 #include <evcoro/http/server.hpp>
 
 #include <atomic>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -251,8 +252,7 @@ TEST_CASE_METHOD(LoopFixture, "server: a handler that draining cancels has a las
   };
   const std::vector<Case> cases{
       {[](Request&, Response&) {}, 503, "Service Unavailable\n"},
-      {[](Request&, Response&) { throw std::runtime_error{"oops"}; }, 503,
-       "Service Unavailable\n"},
+      {[](Request&, Response&) { throw std::runtime_error{"oops"}; }, 503, "Service Unavailable\n"},
       {[](Request&, Response& response) { response.set_status(Status::conflict); }, 409, ""},
       {[](Request&, Response& response) {
          CHECK(!response.write("bye, "));
@@ -343,6 +343,33 @@ TEST_CASE_METHOD(LoopFixture, "server: a last word that nobody reads takes no lo
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "server: a last word ends with its loop") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    options.acceptor.send_buffer = 4096;
+    std::error_code error;
+    Event is_asked;
+    Event is_cancelled;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response& response) {
+                    is_asked.set();
+                    CHECK(this_thread::sleep_for(support::long_time));
+                    is_cancelled.set();
+                    error = response.send(std::string(50'000'000, 'x'));
+                  },
+                  options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    CHECK(!server.drain(1ms, {}));
+    REQUIRE(!is_cancelled.wait(support::long_time));
+    CHECK(loop->shutdown(support::long_time).empty());
+    CHECK(error == std::errc::operation_canceled);
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture,
                  "server: a handler that is cancelled is told so and not of a departure") {
   stacks::StackPool others{support::connection_stacks(8)};
@@ -394,6 +421,109 @@ TEST_CASE_METHOD(LoopFixture, "server: who waits for a departure holds no earlie
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "server: draining from where nobody can wait") {
+  stacks::StackPool one{support::connection_stacks(1)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &one;
+    Event is_asked;
+    Event may_answer;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response& response) {
+                    is_asked.set();
+                    CHECK(!may_answer.wait(support::long_time));
+                    response.send("late");
+                  },
+                  options};
+    const auto busy = RawSocket::connected_to(server.local_address());
+    busy.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    Event is_begun;
+    Event is_over;
+    std::error_code error = std::make_error_code(std::errc::invalid_argument);
+    loop->post([&] {
+      const auto done = [&](std::error_code result) {
+        CHECK(!this_thread::sleep_for(1ms));
+        error = result;
+        is_over.set();
+      };
+      CHECK(!server.drain(support::long_time, done));
+      CHECK(server.is_draining());
+      CHECK(server.drain(support::long_time, done) == std::errc::device_or_resource_busy);
+      is_begun.set();
+    });
+    REQUIRE(!is_begun.wait(support::long_time));
+    for (int i = 0; i < 10; ++i) this_thread::yield();
+    CHECK(is_over.wait(no_wait) == std::errc::timed_out);
+    CHECK_THROWS(RawSocket::connected_to(server.local_address()));
+    may_answer.set();
+    const auto last = reply(busy);
+    CHECK(last.body == "late");
+    CHECK(last.field("Connection") == "close");
+    REQUIRE(!is_over.wait(support::long_time));
+    CHECK(!error);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: who can't wait is told that draining has timed out") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    Event is_asked;
+    Event is_over;
+    std::error_code error;
+    Server server{*loop, support::loopback(),
+                  [&](Request&, Response&) {
+                    is_asked.set();
+                    CHECK(this_thread::sleep_for(support::long_time));
+                  },
+                  options};
+    const auto busy = RawSocket::connected_to(server.local_address());
+    busy.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    CHECK(!server.drain(1ms, [&](std::error_code result) {
+      error = result;
+      is_over.set();
+    }));
+    REQUIRE(!is_over.wait(support::long_time));
+    CHECK(error == std::errc::timed_out);
+    CHECK(reply(busy).status == 503);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: one that goes while it drains tells nobody") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    Event is_asked;
+    bool was_told = false;
+    std::optional<Server> server;
+    server.emplace(
+        *loop, support::loopback(),
+        [&](Request&, Response& response) {
+          is_asked.set();
+          response.wait_for_departure(support::long_time);
+          response.send("late");
+        },
+        options);
+    const auto busy = RawSocket::connected_to(server->local_address());
+    busy.send(request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    Event is_gone;
+    loop->post([&] {
+      CHECK(!server->drain(support::long_time, [&](std::error_code) { was_told = true; }));
+      server.reset();
+      is_gone.set();
+    });
+    REQUIRE(!is_gone.wait(support::long_time));
+    CHECK(reply(busy).body == "late");
+    CHECK(ends(busy));
+    CHECK(!was_told);
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "server: memory of a large request goes with its connection") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
@@ -431,6 +561,8 @@ TEST_CASE("server: on a group of loops") {
     CHECK(support::status_of(all) == 200);
   }
   CHECK(server.counters().active == 4);
+  CHECK(server.drain(support::long_time, [](std::error_code) {}) ==
+        std::errc::operation_not_supported);
   CHECK(!server.drain(support::long_time));
   for (const auto& client : clients) CHECK(client.recv().empty());
   CHECK(server.counters().active == 0);
