@@ -119,12 +119,7 @@ ClientOptions options_for(const TlsContext& context) {
   ClientOptions options;
   options.max_connections_per_host = 4;
   options.proxy = ProxySettings{};  // none, whatever the environment says: the server is here
-  options.secure = [context](evcoro::Socket socket, const Url& url,
-                             evcoro::Timeout timeout) -> Result<OwnedStream> {
-    evcoro::TlsSocket tls{std::move(socket), context, url.host};
-    if (const std::error_code error = tls.handshake(timeout)) return error;
-    return OwnedStream{std::move(tls)};
-  };
+  options.secure = evcoro::secure_by(context);
   return options;
 }
 // [/options]

@@ -10,12 +10,7 @@
 //
 // https needs TLS, which is a library of its own, evcoro::tls:
 //
-//   ClientOptions options;
-//   options.secure = [&](Socket socket, const Url& url, Timeout timeout) -> Result<OwnedStream> {
-//     TlsSocket secured{std::move(socket), tls_context, url.host};
-//     if (const auto error = secured.handshake(timeout)) return error;
-//     return OwnedStream{std::move(secured)};
-//   };
+//   Client client{{.secure = secure_by(TlsContext{TlsClientOptions{}})}};
 //
 // A request that can be repeated (GET, HEAD, PUT, DELETE, OPTIONS, TRACE; without a body that is
 // produced) is, once, if it was sent on a connection that had been idle, and nothing came back: for
@@ -37,9 +32,9 @@
 #include <evcoro/http/client_request.hpp>
 #include <evcoro/http/client_response.hpp>
 #include <evcoro/http/limits.hpp>
-#include <evcoro/http/owned_stream.hpp>
 #include <evcoro/http/proxy.hpp>
 #include <evcoro/http/url.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/net/socket.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>

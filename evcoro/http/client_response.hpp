@@ -24,10 +24,10 @@
 #include <string_view>
 
 #include <evcoro/http/fields.hpp>
-#include <evcoro/http/owned_stream.hpp>
 #include <evcoro/http/status.hpp>
 #include <evcoro/http/url.hpp>
 #include <evcoro/io/io_result.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>

@@ -39,6 +39,9 @@ const char* own_message(TlsErrc error) noexcept {
       return "an empty TlsSocket or TlsContext was used";
     case TlsErrc::handshake_timeout:
       return "the handshake has not come to its end in time";
+    case TlsErrc::wrong_context:
+      return "a client's TlsContext is made of TlsClientOptions, a server's of TlsServerOptions; "
+             "this is the other one's";
   }
   return "unknown error";
 }

@@ -28,6 +28,7 @@ enum class TlsErrc {
   not_reading,      // [ENOBUFS] the peer asks again and again, and does not read the answers
   no_context,       // [EINVAL] the TlsSocket, or its TlsContext, is an empty handle
   handshake_timeout,  // [ETIME] the context's handshake_timeout is over: the end, unlike timed_out
+  wrong_context,      // [EINVAL] a server's context was given to a client, or the other way round
 };
 EVCORO_API const std::error_category& tls_category() noexcept;
 inline std::error_code make_error_code(TlsErrc error) noexcept {

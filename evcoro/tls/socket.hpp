@@ -25,6 +25,7 @@
 
 #include <array>
 #include <cerrno>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,7 @@
 #include <utility>
 
 #include <evcoro/io/io_result.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/io/stream.hpp>
 #include <evcoro/net/socket.hpp>
 #include <evcoro/result.hpp>
@@ -142,15 +144,40 @@ class EVCORO_API TlsSocket {
 EVCORO_API Result<TlsSocket> connect_tls(std::string_view host, std::uint16_t port,
                                          const TlsContext& context, Timeout timeout = {});
 
-// secure_by() is for servers of other layers, which put it on each connection that they have
-// accepted and call serve with the stream above it: http::ServerOptions::secure. A handshake that
-// fails is counted, and otherwise is nobody's business.
-inline auto secure_by(TlsContext context) {
-  return [context = std::move(context)](Socket& socket,
-                                        const std::function<void(AnyStream stream)>& serve) {
-    TlsSocket tls{std::move(socket), context};
-    if (!tls.handshake()) serve(tls);
-  };
+// SecureBy puts TLS on the connections of layers that know nothing of it; see secure_by().
+class EVCORO_API SecureBy {
+ public:
+  SecureBy(TlsContext context, std::string protocol) noexcept
+      : context_(std::move(context)), protocol_(std::move(protocol)) {}
+
+  // For a server that has accepted socket: calls serve with the stream above it, unless the
+  // handshake fails, which is counted, and otherwise is nobody's business. Throws std::system_error
+  // (TlsErrc::wrong_context, no_context) if the context isn't a server's.
+  void operator()(Socket& socket, const std::function<void(AnyStream stream)>& serve) const;
+
+  // For a client that has connected socket to url.host, whose name, or IP address, is verified.
+  // Errors: TlsErrc::wrong_context if the context isn't a client's, and those of
+  // TlsSocket::handshake(). Throws std::bad_alloc.
+  template <class Url>
+  requires std::convertible_to<decltype(std::declval<const Url&>().host), std::string_view>
+      Result<OwnedStream>
+  operator()(Socket socket, const Url& url, Timeout timeout) const {
+    return join(std::move(socket), url.host, timeout);
+  }
+
+ private:
+  Result<OwnedStream> join(Socket socket, std::string_view host, Timeout timeout) const;
+
+  TlsContext context_;
+  std::string protocol_;
+};
+
+// secure_by() is what servers and clients of other layers want to be secure:
+// http::ServerOptions::secure with a context of TlsServerOptions, http::ClientOptions::secure with
+// one of TlsClientOptions. Clients offer protocol by ALPN, whatever the context does; "" leaves it
+// at that.
+inline SecureBy secure_by(TlsContext context, std::string protocol = "http/1.1") {
+  return {std::move(context), std::move(protocol)};
 }
 
 }  // namespace evcoro

@@ -107,7 +107,7 @@ class Wire {
       return evcoro::Socket{};
     };
     options.secure = [this](evcoro::Socket, const evcoro::http::Url&, evcoro::Timeout) {
-      return evcoro::http::OwnedStream{End{streams_.at(next_++)}};
+      return evcoro::OwnedStream{End{streams_.at(next_++)}};
     };
     return options;
   }

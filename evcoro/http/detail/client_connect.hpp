@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include <evcoro/http/client.hpp>
-#include <evcoro/http/owned_stream.hpp>
 #include <evcoro/http/url.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
 

@@ -23,7 +23,7 @@
 #include <utility>
 
 #include <evcoro/detail/loop_timer.hpp>
-#include <evcoro/http/owned_stream.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/intrusive_list.hpp>

@@ -15,8 +15,8 @@
 
 #include <evcoro/http/client_request.hpp>
 #include <evcoro/http/detail/response_reader.hpp>
-#include <evcoro/http/owned_stream.hpp>
 #include <evcoro/http/url.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/timeout.hpp>
 
 namespace evcoro::http::detail {

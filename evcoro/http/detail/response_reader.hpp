@@ -20,9 +20,9 @@
 #include <evcoro/http/detail/workspace.hpp>
 #include <evcoro/http/limits.hpp>
 #include <evcoro/http/method.hpp>
-#include <evcoro/http/owned_stream.hpp>
 #include <evcoro/http/status.hpp>
 #include <evcoro/io/io_result.hpp>
+#include <evcoro/io/owned_stream.hpp>
 #include <evcoro/timeout.hpp>
 
 namespace evcoro::http::detail {

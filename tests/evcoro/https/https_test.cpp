@@ -1,10 +1,16 @@
 // https: the client and the server of evcoro/http on evcoro/tls, which know nothing of each other.
 #include <array>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include <evcoro/http/client.hpp>
 #include <evcoro/http/error.hpp>
 #include <evcoro/http/server.hpp>
 #include <evcoro/net/happy_eyeballs.hpp>
+#include <evcoro/sync/event.hpp>
 #include <support/http_client.hpp>
 #include <support/loop_fixture.hpp>
 #include <support/tls.hpp>
@@ -33,15 +39,13 @@ class Https {
   }
   auto accepted() const { return server_.counters().accepted; }
   Address address() const { return server_.local_address(); }
+  std::error_code drain(Timeout timeout) { return server_.drain(timeout); }
 
  private:
   ServerOptions server_options(std::chrono::milliseconds keep_alive) {
     ServerOptions options;
     options.limits.keep_alive = keep_alive;
-    options.secure = [this](Socket& socket, const std::function<void(AnyStream)>& go_on) {
-      TlsSocket tls{std::move(socket), server_context_};
-      if (!tls.handshake(long_time)) go_on(tls);
-    };
+    options.secure = secure_by(server_context_);
     return options;
   }
 
@@ -57,11 +61,7 @@ class Https {
     options.connect = [this](const std::string&, std::uint16_t, Timeout timeout) {
       return connect(server_.local_address(), timeout);
     };
-    options.secure = [this](Socket socket, const Url& url, Timeout timeout) -> Result<OwnedStream> {
-      TlsSocket secured{std::move(socket), client_context_, url.host};
-      if (const auto error = secured.handshake(timeout)) return error;
-      return OwnedStream{std::move(secured)};
-    };
+    options.secure = secure_by(client_context_);
     return options;
   }
 
@@ -194,5 +194,100 @@ TEST_CASE_METHOD(LoopFixture, "a large upload that is refused") {
     CHECK(response->status() == Status::content_too_large);
     CHECK(response->read_body(long_time).value() == "Content Too Large\n");
     CHECK(https.client.open() == 0);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "a handler that draining cancels has a last word under TLS too") {
+  in_thread([&] {
+    Event is_asked;
+    Https https{*loop, [&](Request&, Response& response) {
+                  is_asked.set();
+                  CHECK(this_thread::sleep_for(long_time) == std::errc::operation_canceled);
+                  response.send("bye");
+                }};
+    auto asking = loop->spawn([&] {
+                        auto response = https.client.get(https.url("a.test", "/"), long_time);
+                        return response ? response->read_body(long_time).value() : "nothing";
+                      })
+                      .value();
+    REQUIRE(!is_asked.wait(long_time));
+    CHECK(https.drain(std::chrono::milliseconds{1}) == std::errc::timed_out);
+    CHECK(asking.join(long_time).value() == "bye");
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "clients that are secure offer http and no more") {
+  in_thread([&] {
+    const support::Authority authority;
+    const TlsContext server_context{
+        TlsServerOptions{.certificates = {authority.sign({"a.test"})}, .protocols = {"http/1.1"}}};
+    std::vector<std::string> agreed;
+    support::ScriptedServer server{*loop, [&](Socket& socket, int) {
+                                     TlsSocket tls{std::move(socket), server_context};
+                                     if (tls.handshake(long_time)) return;
+                                     agreed.emplace_back(tls.protocol());
+                                     CHECK(tls.send("HTTP/1.1 204 No Content\r\n\r\n", long_time));
+                                     tls.close_notify(long_time);
+                                   }};
+    const std::string url = "https://a.test:" + std::to_string(server.address().port());
+    for (const std::vector<std::string>& protocols :
+         {std::vector<std::string>{}, std::vector<std::string>{"h2"}}) {
+      auto options = support::direct();
+      options.connect = [&](const std::string&, std::uint16_t, Timeout timeout) {
+        return connect(server.address(), timeout);
+      };
+      options.secure = secure_by(
+          TlsContext{TlsClientOptions{.authorities = authority.pem(), .protocols = protocols}});
+      Client client{*loop, options};
+      auto response = client.get(url, long_time);
+      REQUIRE(response);
+      CHECK(response->status() == Status::no_content);
+    }
+    CHECK(agreed == std::vector<std::string>{"http/1.1", "http/1.1"});
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "a context of the other kind is told so") {
+  std::vector<std::error_code> reports;
+  loop->set_exception_handler([&](const ThreadInfo&, std::exception_ptr exception) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::system_error& error) {
+      reports.push_back(error.code());
+    }
+  });
+  in_thread([&] {
+    const support::Authority authority;
+    const TlsContext servers{TlsServerOptions{.certificates = {authority.sign({"a.test"})}}};
+    const TlsContext clients{TlsClientOptions{.authorities = authority.pem()}};
+    Https https{*loop, [](Request&, Response& response) { response.send("x"); }};
+    auto options = https.client_options();
+    for (const auto& [context, expected] : {std::pair{servers, TlsErrc::wrong_context},
+                                            std::pair{TlsContext{}, TlsErrc::no_context}}) {
+      options.secure = secure_by(context);
+      Client client{*loop, options};
+      CHECK(client.get(https.url("a.test", "/"), long_time).error() == expected);
+    }
+    ServerOptions wrong;
+    wrong.secure = secure_by(clients);
+    Server server{*loop, support::own_address(), support::echo_body, wrong};
+    const Socket socket = connect(server.local_address(), long_time).value();
+    CHECK(support::eventually([&] { return !reports.empty(); }));
+  });
+  CHECK(reports == std::vector<std::error_code>{TlsErrc::wrong_context});
+}
+
+TEST_CASE_METHOD(LoopFixture, "a server that says nothing is not waited for beyond the deadline") {
+  in_thread([&] {
+    support::ScriptedServer server{*loop, [&](Socket& socket, int) {
+                                     while (!support::receive(socket).text.empty()) {
+                                     }
+                                   }};
+    auto options = support::direct();
+    options.secure = secure_by(TlsContext{TlsClientOptions{}});
+    Client client{*loop, options};
+    const std::string url = "https://" + server.address().to_string();
+    CHECK(client.get(url, std::chrono::milliseconds{20}).error() == std::errc::timed_out);
+    CHECK(client.open() == 0);
   });
 }

@@ -22,7 +22,7 @@
 #include <evcoro/net/socket.hpp>
 #include <evcoro/timeout.hpp>
 
-namespace evcoro::http {
+namespace evcoro {
 
 // ClosableStream is a Stream that is a handle: it moves, and can be closed.
 template <class S>
@@ -119,4 +119,4 @@ class OwnedStream {
   std::unique_ptr<Base> holder_;
 };
 
-}  // namespace evcoro::http
+}  // namespace evcoro
