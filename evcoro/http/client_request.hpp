@@ -36,12 +36,19 @@ class RequestWriter;
 // BodyWriter is good during the call that it was given to.
 class EVCORO_API BodyWriter {
  public:
-  // write() sends a part of the body, and returns when the kernel has taken it: at the pace of the
-  // server. Errors, after which nothing more is sent: those of the stream; Errc::wrong_length
-  // beyond what was announced; Errc::connection_lost if the server has answered already, and so
-  // doesn't want the rest: with something else than success (2xx), or completely.
+  // write() sends a part of the body at once, and returns when the kernel has taken it: at the pace
+  // of the server. Errors, after which nothing more is sent: those of the stream;
+  // Errc::wrong_length beyond what was announced; Errc::connection_lost if the server has answered
+  // already, and so doesn't want the rest: with something else than success (2xx), or completely.
   std::error_code write(std::span<const std::byte> data);
   std::error_code write(std::string_view data) { return write(std::as_bytes(std::span{data})); }
+
+  // append() is write() for many small parts that may wait: they are sent together when there are
+  // 16 KiB of them, with what is written next, by flush(), or in the end. A copy and no system
+  // call, as a rule. Errors are write()'s, of what was appended before, too.
+  std::error_code append(std::span<const std::byte> data);
+  std::error_code append(std::string_view data) { return append(std::as_bytes(std::span{data})); }
+  std::error_code flush();
 
  private:
   friend class detail::RequestWriter;

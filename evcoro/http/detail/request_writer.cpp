@@ -18,6 +18,9 @@ constexpr std::size_t slice = 64 * 1024;
 // How long a server may take nothing until it is looked whether it has answered.
 constexpr std::chrono::milliseconds look_interval{500};
 
+// How long pieces that are small, also taken together, may be sent without a look.
+constexpr std::chrono::milliseconds small_piece_interval{10};
+
 // These methods say how long their body is though there is none (RFC 9110, 8.6).
 bool has_body_as_a_rule(Method method) noexcept {
   return method == Method::post || method == Method::put || method == Method::patch;
@@ -116,28 +119,71 @@ std::error_code RequestWriter::check_length(std::size_t size) const noexcept {
   return has_length_ && size > left_ ? Errc::wrong_length : std::error_code{};
 }
 
-std::error_code RequestWriter::write(std::string_view data) {
+// A look is a system call, as a send is.
+bool RequestWriter::is_time_to_look(std::size_t size) noexcept {
+  since_look_ += size;
+  const TimePoint now = Clock::now();
+  if (since_look_ <= small_piece && now < next_look_) return false;
+  since_look_ = 0;
+  next_look_ = now + small_piece_interval;
+  return true;
+}
+
+// A small part, behind what is in the buffer.
+void RequestWriter::put_part(std::string_view data) {
+  if (has_length_) left_ -= data.size();
+  if (is_chunked_) append_number(out_, data.size(), 16);
+  if (is_chunked_) out_.append("\r\n");
+  out_.append(data);
+  if (is_chunked_) out_.append("\r\n");
+}
+
+std::error_code RequestWriter::send_part(std::string_view data) {
   if (stream_error_) return stream_error_;
   if (const auto error = check_length(data.size())) return error;
-  if (is_answered()) return stream_error_ = Errc::connection_lost;
+  if (is_time_to_look(data.size()) && is_answered()) return stream_error_ = Errc::connection_lost;
   if (data.empty()) return flush();
+  if (data.size() <= small_piece) {
+    put_part(data);
+    return flush();
+  }
   if (has_length_) left_ -= data.size();
   if (!is_chunked_) return send_in_slices(data);
   append_number(out_, data.size(), 16);
   out_.append("\r\n");
-  if (data.size() <= small_piece) {
-    out_.append(data).append("\r\n");
-    return flush();
-  }
   const auto error = send_in_slices(data);
   out_.append("\r\n");
   return error;
+}
+
+std::error_code RequestWriter::flush_appended() {
+  const auto error = send_part(appended_);
+  appended_.clear();
+  return error;
+}
+
+std::error_code RequestWriter::append(std::string_view data) {
+  if (stream_error_) return stream_error_;
+  if (const auto error = check_length(appended_.size() + data.size())) return error;
+  if (appended_.size() + data.size() > small_piece) {
+    if (const auto error = flush_appended()) return error;
+    if (data.size() > small_piece) return send_part(data);
+  }
+  appended_.append(data);
+  return {};
+}
+
+std::error_code RequestWriter::write(std::string_view data) {
+  if (appended_.empty()) return send_part(data);
+  if (const auto error = append(data)) return error;
+  return appended_.empty() ? std::error_code{} : flush_appended();
 }
 
 std::error_code RequestWriter::produce(const RequestPlan& plan) {
   BodyWriter writer{*this};
   if (const auto error = plan.request.produce(writer)) return error;
   if (stream_error_) return stream_error_;
+  if (!appended_.empty()) put_part(appended_);
   if (has_length_ && left_ > 0) return Errc::wrong_length;
   if (is_chunked_) out_.append("0\r\n\r\n");
   return flush();
@@ -153,5 +199,11 @@ std::error_code RequestWriter::send_body(const RequestPlan& plan) {
 std::error_code BodyWriter::write(std::span<const std::byte> data) {
   return writer_.write({reinterpret_cast<const char*>(data.data()), data.size()});
 }
+
+std::error_code BodyWriter::append(std::span<const std::byte> data) {
+  return writer_.append({reinterpret_cast<const char*>(data.data()), data.size()});
+}
+
+std::error_code BodyWriter::flush() { return writer_.flush_appended(); }
 
 }  // namespace evcoro::http

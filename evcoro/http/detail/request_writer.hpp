@@ -1,9 +1,9 @@
 // RequestWriter: sends a request: the head, and the body in one piece or as it is produced.
 //
 // A server may answer before it has got all of the body, and then perhaps takes no more of it. So
-// it is looked for an answer between the pieces, and now and then while nothing is taken; when
-// there is one, the rest is not sent. An answer of success (2xx) ends it only if all of that is
-// there.
+// it is looked for an answer between the pieces, not at each of many small ones, and now and then
+// while nothing is taken; when there is one, the rest is not sent. An answer of success (2xx) ends
+// it only if all of that is there.
 #pragma once
 
 #include <cstddef>
@@ -50,8 +50,10 @@ class RequestWriter {
   // send_body() sends what is there, and the body. Throws what the producer does.
   std::error_code send_body(const RequestPlan& plan);
 
-  // write() is BodyWriter's.
+  // These are BodyWriter's.
   std::error_code write(std::string_view data);
+  std::error_code append(std::string_view data);
+  std::error_code flush_appended();
 
   // stream_error() is what the stream has said, or connection_lost if it was answered early; an
   // error that is not the producer's own.
@@ -59,8 +61,11 @@ class RequestWriter {
 
  private:
   bool is_answered();
+  bool is_time_to_look(std::size_t size) noexcept;
   std::error_code send(std::string_view data);
   std::error_code send_in_slices(std::string_view data);
+  void put_part(std::string_view data);
+  std::error_code send_part(std::string_view data);
   std::error_code produce(const RequestPlan& plan);
   std::error_code check_length(std::size_t size) const noexcept;
   void append_fields(const RequestPlan& plan);
@@ -73,7 +78,10 @@ class RequestWriter {
   std::error_code stream_error_;
   bool is_chunked_ = false;
   bool has_length_ = false;
-  std::uint64_t left_ = 0;  // of what was announced
+  std::uint64_t left_ = 0;      // of what was announced
+  std::string appended_;        // and not yet sent: no more than a small piece
+  TimePoint next_look_ = {};    // at the latest
+  std::size_t since_look_ = 0;  // bytes
 };
 
 }  // namespace evcoro::http::detail

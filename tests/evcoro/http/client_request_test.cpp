@@ -1,5 +1,7 @@
 // What the client sends.
+#include <algorithm>
 #include <array>
+#include <chrono>
 
 #include <evcoro/http/error.hpp>
 #include <support/http_client.hpp>
@@ -84,6 +86,92 @@ TEST_CASE_METHOD(LoopFixture, "client requests: bodies") {
     CHECK(sent(*loop, {.url = url, .method = Method::put, .produce = [](BodyWriter&) {
                          return std::error_code{};
                        }}) == head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "client requests: what is appended is sent together") {
+  const auto put = [](BodyProducer produce) {
+    return ClientRequest{.url = url, .method = Method::put, .produce = std::move(produce)};
+  };
+  in_thread([&] {
+    Wire wire;
+    const auto& stream = wire.push({empty_response});
+    Client client{*loop, wire.options()};
+    CHECK(client.send(put([&](BodyWriter& out) {
+      for (int i = 0; i < 100; ++i) CHECK(!out.append("x"));
+      CHECK(stream.sends == 0);
+      CHECK(!out.write("y"));
+      CHECK(stream.sends == 1);
+      CHECK(!out.append("one"));
+      CHECK(!out.flush());
+      CHECK(stream.sends == 2);
+      return out.append("two");
+    })));
+    CHECK(stream.sends == 3);
+    const std::string body = "65\r\n" + std::string(100, 'x') + "y\r\n3\r\none\r\n3\r\ntwo\r\n";
+    CHECK(stream.sent.ends_with("\r\n\r\n" + body + "0\r\n\r\n"));
+
+    const std::string line(1000, 'q');
+    const std::string large(100'000, 'Q');
+    const auto& many = wire.push({empty_response});
+    CHECK(client.send(put([&](BodyWriter& out) {
+      for (int i = 0; i < 160; ++i) CHECK(!out.append(line));
+      return out.append(large);
+    })));
+    CHECK(many.sends < 20);
+    CHECK(std::ranges::count(many.sent, 'q') == 160'000);
+    CHECK(std::ranges::count(many.sent, 'Q') == 100'000);
+    CHECK(many.sent.ends_with("Q\r\n0\r\n\r\n"));
+
+    const auto& exact = wire.push({empty_response});
+    auto request = put([](BodyWriter& out) {
+      CHECK(!out.append("he"));
+      return out.append("llo");
+    });
+    request.content_length = 5;
+    CHECK(client.send(request));
+    CHECK(exact.sent.ends_with("\r\n\r\nhello"));
+    request.content_length = 4;
+    CHECK(refused(*loop, request) == http::Errc::wrong_length);
+    request.content_length = 6;
+    CHECK(refused(*loop, request) == http::Errc::wrong_length);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "client requests: small parts are not worth a look each") {
+  struct Counting {
+    IoResult recv(std::span<std::byte> buffer, Timeout timeout) {
+      return stream->recv(buffer, timeout);
+    }
+    IoResult send(std::span<const std::byte> data, Timeout timeout) {
+      return stream->send(data, timeout);
+    }
+    std::error_code wait_readable(Timeout) {
+      ++*looks;
+      return std::make_error_code(std::errc::timed_out);
+    }
+    void close() noexcept {}
+    support::PieceStream* stream;
+    int* looks;
+  };
+  support::PieceStream stream{{empty_response}};
+  int looks = 0;
+  Wire wire;
+  auto options = wire.options();
+  options.secure = [&](Socket, const Url&, Timeout) {
+    return OwnedStream{Counting{&stream, &looks}};
+  };
+  in_thread([&] {
+    Client client{*loop, options};
+    const TimePoint begin = Clock::now();
+    CHECK(client.send({.url = url, .method = Method::put, .produce = [&](BodyWriter& out) {
+                         for (int i = 0; i < 1000; ++i) CHECK(!out.write("x"));
+                         return std::error_code{};
+                       }}));
+    const auto took = std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - begin);
+    CHECK(stream.sends >= 1000);
+    CHECK(looks >= 1);
+    CHECK(looks <= 2 + took.count() / 10);
   });
 }
 
