@@ -16,9 +16,6 @@ namespace {
 
 using Family = MetricsText::Family;
 
-// A loop that takes longer to answer is left out.
-constexpr std::chrono::seconds longest_lag{5};
-
 constexpr Family active{"http_connections", "gauge", "Connections that are open."};
 constexpr Family most_active{"http_connections_peak", "gauge", "Most connections at once."};
 constexpr Family waiting{"http_connections_waiting", "gauge",
@@ -49,8 +46,7 @@ void add_refused(MetricsText& text, const std::string& name, const Server::Count
   add("other", counters.refused > known ? counters.refused - known : 0);
 }
 
-void add_server(MetricsText& text, const std::string& name, const Server& server) {
-  const Server::Counters counters = server.counters();
+void add_server(MetricsText& text, const std::string& name, const Server::Counters& counters) {
   const Labels labels{{"server", name}};
   text.add(active, labels, number(counters.active));
   text.add(most_active, labels, number(counters.peak));
@@ -61,15 +57,13 @@ void add_server(MetricsText& text, const std::string& name, const Server& server
 
 // Sample is what a loop says of itself, in its OS thread.
 struct Sample {
-  explicit Sample(Loop& its) : loop(its) {}
-  Loop& loop;
   const TimePoint asked = Clock::now();
   TimePoint answered;
   std::size_t threads = 0;
   stacks::StackPool::Statistics stacks{};
   Event is_there;
 
-  void take() {
+  void take(Loop& loop) {
     answered = Clock::now();
     threads = loop.thread_count();
     stacks = loop.stacks().statistics();
@@ -77,19 +71,48 @@ struct Sample {
   }
 };
 
-void add_loop(MetricsText& text, const std::string& name, Loop& loop) {
-  const auto sample = std::make_shared<Sample>(loop);
-  loop.post([sample] { sample->take(); });
-  if (sample->is_there.wait(longest_lag)) return;
+void add_loop(MetricsText& text, const std::string& name, const Sample& sample) {
   const Labels labels{{"loop", name}};
-  text.add(taken_stacks, labels, number(sample->stacks.in_use));
-  text.add(most_stacks, labels, number(sample->stacks.peak_in_use));
-  const std::size_t capacity = sample->stacks.capacity;
+  text.add(taken_stacks, labels, number(sample.stacks.in_use));
+  text.add(most_stacks, labels, number(sample.stacks.peak_in_use));
+  const std::size_t capacity = sample.stacks.capacity;
   text.add(all_stacks, labels,
            capacity == stacks::StackPool::unlimited ? std::numeric_limits<double>::infinity()
                                                     : number(capacity));
-  text.add(threads, labels, number(sample->threads));
-  text.add(lag, labels, std::chrono::duration<double>(sample->answered - sample->asked).count());
+  text.add(threads, labels, number(sample.threads));
+  text.add(lag, labels, std::chrono::duration<double>(sample.answered - sample.asked).count());
+}
+
+MetricsState::Answer ask_loop(std::string name, Loop& loop) {
+  auto sample = std::make_shared<Sample>();
+  loop.post([sample, &loop] { sample->take(loop); });
+  return
+      [name = std::move(name), sample = std::move(sample)](MetricsText& text, TimePoint deadline) {
+        if (!sample->is_there.wait(deadline)) add_loop(text, name, *sample);
+      };
+}
+
+MetricsState::Answer ask_group(LoopGroup& group) {
+  std::vector<MetricsState::Answer> answers;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    answers.push_back(ask_loop(std::to_string(i), group.loop(i)));
+  }
+  return [answers = std::move(answers)](MetricsText& text, TimePoint deadline) {
+    for (const auto& each : answers) each(text, deadline);
+  };
+}
+
+MetricsState::Answer ask_acceptor(std::string name, const GroupAcceptor& acceptor) {
+  return [name = std::move(name), asked = acceptor.ask_counters()](MetricsText& text,
+                                                                   TimePoint deadline) {
+    if (const auto counters = asked.wait(deadline)) add_server(text, name, *counters);
+  };
+}
+
+MetricsState::Answer ask_server(std::string name, const Server& server) {
+  return [name = std::move(name), counters = server.counters()](MetricsText& text, TimePoint) {
+    add_server(text, name, counters);
+  };
 }
 
 }  // namespace
@@ -133,27 +156,25 @@ Metrics::Watch::~Watch() {
 }
 
 Metrics::Watch Metrics::watch(const Server& server, std::string name) {
-  const bool is_for_all = server.group_acceptor_ != nullptr;
+  if (const GroupAcceptor* const acceptor = server.group_acceptor_.get()) {
+    return {state_, state_->add_source([acceptor, name = std::move(name)] {
+              return detail::ask_acceptor(name, *acceptor);
+            })};
+  }
   const auto its = std::this_thread::get_id();
-  return {state_, state_->add_source([&server, name = std::move(name), is_for_all,
-                                      its](detail::MetricsText& text) {
-            if (!is_for_all && its != std::this_thread::get_id()) return;
-            detail::add_server(text, name, server);
+  return {state_, state_->add_source([&server, name = std::move(name), its] {
+            return its == std::this_thread::get_id() ? detail::ask_server(name, server)
+                                                     : [](detail::MetricsText&, TimePoint) {};
           })};
 }
 
 Metrics::Watch Metrics::watch(Loop& loop, std::string name) {
-  return {state_, state_->add_source([&loop, name = std::move(name)](detail::MetricsText& text) {
-            detail::add_loop(text, name, loop);
-          })};
+  return {state_, state_->add_source(
+                      [&loop, name = std::move(name)] { return detail::ask_loop(name, loop); })};
 }
 
 Metrics::Watch Metrics::watch(LoopGroup& group) {
-  return {state_, state_->add_source([&group](detail::MetricsText& text) {
-            for (std::size_t i = 0; i < group.size(); ++i) {
-              detail::add_loop(text, std::to_string(i), group.loop(i));
-            }
-          })};
+  return {state_, state_->add_source([&group] { return detail::ask_group(group); })};
 }
 
 }  // namespace evcoro::http

@@ -78,6 +78,9 @@ struct MetricsOptions {
   // The upper bounds of the histogram's buckets, in seconds, growing; the last one is added.
   std::vector<double> buckets = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                  0.1,    0.25,  0.5,    1,     2.5,  5,     10};
+
+  // How long write() waits for the loops that are watched, all in all.
+  std::chrono::milliseconds longest_lag{5'000};
 };
 
 class EVCORO_API Metrics {
@@ -98,8 +101,7 @@ class EVCORO_API Metrics {
   void gauge(std::string_view name, std::string_view help, std::function<double()> read,
              Labels labels = {});
 
-  // Watch ends what watch() has begun. It goes before what is watched, which somebody may be asking
-  // for meanwhile: its end waits for that.
+  // Watch ends what watch() has begun. It goes before what is watched; its end waits for nobody.
   class EVCORO_API Watch {
    public:
     Watch() noexcept = default;
@@ -118,7 +120,8 @@ class EVCORO_API Metrics {
 
   // watch() lets the server's connections be told, under a name, or stacks and lag of a loop, or of
   // all loops of a group. A server on one loop is watched from that loop's OS thread, and left out
-  // where somebody asks in another. A loop that doesn't answer within 5 s is left out.
+  // where somebody asks in another. A loop that doesn't answer in time is left out, and with it a
+  // server on its group.
   [[nodiscard]] Watch watch(const Server& server, std::string name = "http");
   [[nodiscard]] Watch watch(Loop& loop, std::string name = "0");
   [[nodiscard]] Watch watch(LoopGroup& group);

@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <mutex>
 #include <string>
 
+#include <evcoro/detail/acceptor_libevent.hpp>
 #include <evcoro/detail/hand_out.hpp>
 #include <evcoro/detail/listener.hpp>
 #include <evcoro/detail/socket_libevent.hpp>
 #include <evcoro/detail/spawn_request.hpp>
 #include <evcoro/loop_group.hpp>
+#include <evcoro/sync/latch.hpp>
 
 namespace evcoro {
 namespace detail {
@@ -117,6 +120,18 @@ void require_sharable(const AcceptorOptions& options, Spread spread) {
   if (options.stacks != nullptr) refuse("GroupAcceptor: a pool of stacks belongs to one loop");
   if (options.accept_rate != nullptr && spread == Spread::reuse_port)
     refuse("GroupAcceptor: an accept_rate belongs to one loop; use Spread::hand_out");
+}
+
+void add(TcpAcceptor::Counters& sum, const TcpAcceptor::Counters& counters) noexcept {
+  sum.accepted += counters.accepted;
+  sum.refused += counters.refused;
+  sum.waiting += counters.waiting;
+  sum.active += counters.active;
+  sum.peak += counters.peak;
+  sum.refused_no_stack += counters.refused_no_stack;
+  sum.refused_max_connections += counters.refused_max_connections;
+  sum.refused_rate += counters.refused_rate;
+  sum.refused_max_per_address += counters.refused_max_per_address;
 }
 
 }  // namespace
@@ -232,21 +247,44 @@ std::error_code GroupAcceptor::drain(Timeout timeout) {
   return error;
 }
 
+// --- counters ---
+
+struct AskedCounters::State {
+  explicit State(std::size_t loops) noexcept : missing(loops) {}
+
+  void add(const TcpAcceptor::Counters& counters) {
+    const std::lock_guard lock{mutex};
+    detail::add(sum, counters);
+  }
+
+  Latch missing;
+  std::mutex mutex;  // guards sum
+  TcpAcceptor::Counters sum;
+};
+
+Result<TcpAcceptor::Counters> AskedCounters::wait(Timeout timeout) const {
+  if (const auto error = state_->missing.wait(timeout)) return error;
+  const std::lock_guard lock{state_->mutex};
+  return state_->sum;
+}
+
+AskedCounters GroupAcceptor::ask_counters() const {
+  auto state = std::make_shared<AskedCounters::State>(acceptors_.size());
+  for (const Place& each : acceptors_) {
+    Loop& loop = group_.loop(each.loop);
+    loop.core().require_own_process("GroupAcceptor::ask_counters");
+    loop.post([state, asked = std::weak_ptr{each.acceptor->core_}] {
+      if (const auto core = asked.lock()) state->add(core->counters());
+      state->missing.count_down();
+    });
+  }
+  return AskedCounters{std::move(state)};
+}
+
 GroupAcceptor::Counters GroupAcceptor::counters() const {
   Counters sum;
   for (const Place& each : acceptors_) {
-    group_.call_on(each.loop, [&] {
-      const Counters counters = each.acceptor->counters();
-      sum.accepted += counters.accepted;
-      sum.refused += counters.refused;
-      sum.waiting += counters.waiting;
-      sum.active += counters.active;
-      sum.peak += counters.peak;
-      sum.refused_no_stack += counters.refused_no_stack;
-      sum.refused_max_connections += counters.refused_max_connections;
-      sum.refused_rate += counters.refused_rate;
-      sum.refused_max_per_address += counters.refused_max_per_address;
-    });
+    group_.call_on(each.loop, [&] { detail::add(sum, each.acceptor->counters()); });
   }
   return sum;
 }

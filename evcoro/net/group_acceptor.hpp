@@ -33,6 +33,7 @@
 
 #include <evcoro/net/address.hpp>
 #include <evcoro/net/tcp_acceptor.hpp>
+#include <evcoro/result.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/export.hpp>
 #include <stacks/stack_pool.hpp>
@@ -57,6 +58,21 @@ struct GroupAcceptorOptions {
   AcceptorOptions acceptor = {};
 };
 
+// AskedCounters are on their way from the loops of a group. Copies are the same.
+class EVCORO_API AskedCounters {
+ public:
+  // wait() returns them when all loops have answered. Errors: timed_out, operation_canceled,
+  // Errc::not_in_a_thread in a callback of a loop.
+  Result<TcpAcceptor::Counters> wait(Timeout timeout = {}) const;
+
+ private:
+  friend class GroupAcceptor;
+  struct State;
+  explicit AskedCounters(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+
+  std::shared_ptr<State> state_;
+};
+
 class EVCORO_API GroupAcceptor {
  public:
   using Options = GroupAcceptorOptions;
@@ -79,6 +95,10 @@ class EVCORO_API GroupAcceptor {
   std::error_code drain(Timeout timeout = {});
   Address local_address() const noexcept { return address_; }
   Counters counters() const;
+
+  // ask_counters() asks all loops for them, and doesn't wait: for who can't wait for a loop that is
+  // busy for as long as counters() does. The acceptor may go before the answer.
+  AskedCounters ask_counters() const;
 
   // How they are spread: never automatic.
   Spread spread() const noexcept { return spread_; }

@@ -52,7 +52,9 @@ void check_names(std::string_view name, const Labels& labels) {
 }  // namespace
 
 MetricsState::MetricsState(const MetricsOptions& options)
-    : bounds_(to_bounds(options.buckets)), outside_(add_counts(true)) {}
+    : bounds_(to_bounds(options.buckets)),
+      longest_lag_(options.longest_lag),
+      outside_(add_counts(true)) {}
 
 std::shared_ptr<RequestCounts> MetricsState::add_counts(bool is_shared) {
   auto made = std::make_shared<RequestCounts>(bounds_, is_shared);
@@ -129,6 +131,13 @@ void MetricsState::remove_source(std::uint64_t key) noexcept {
   sources_.erase(key);
 }
 
+std::vector<MetricsState::Answer> MetricsState::ask_sources() {
+  std::vector<Answer> answers;
+  const std::lock_guard lock{sources_mutex_};
+  for (const auto& [key, source] : sources_) answers.push_back(source());
+  return answers;
+}
+
 // --- writing ---
 
 void MetricsState::write_durations(MetricsText& text, const RequestTotals& totals) const {
@@ -179,8 +188,9 @@ std::string MetricsState::write() {
   MetricsText text;
   write_requests(text);
   write_own(text);
-  const std::lock_guard lock{sources_mutex_};
-  for (const auto& [key, source] : sources_) source(text);
+  const std::vector<Answer> answers = ask_sources();
+  const TimePoint deadline = Timeout{longest_lag_}.deadline();
+  for (const Answer& each : answers) each(text, deadline);
   return text.write();
 }
 

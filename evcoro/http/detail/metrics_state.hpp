@@ -20,14 +20,16 @@
 #include <evcoro/http/detail/metrics_text.hpp>
 #include <evcoro/http/detail/request_counts.hpp>
 #include <evcoro/local.hpp>
-#include <evcoro/sync/mutex.hpp>
+#include <evcoro/timeout.hpp>
 
 namespace evcoro::http::detail {
 
 class MetricsState {
  public:
-  // A Source adds what it has. It may block.
-  using Source = std::function<void(MetricsText& text)>;
+  // A Source asks for what is watched, and doesn't wait. Its Answer adds what there is, and waits
+  // for it until deadline; it may come when what was watched is gone.
+  using Answer = std::function<void(MetricsText& text, TimePoint deadline)>;
+  using Source = std::function<Answer()>;
   using CounterValue = std::shared_ptr<std::atomic<std::uint64_t>>;
 
   explicit MetricsState(const MetricsOptions& options);
@@ -61,8 +63,10 @@ class MetricsState {
   void write_requests(MetricsText& text);
   void write_durations(MetricsText& text, const RequestTotals& totals) const;
   void write_own(MetricsText& text);
+  std::vector<Answer> ask_sources();
 
   std::vector<std::chrono::nanoseconds> bounds_;
+  const std::chrono::milliseconds longest_lag_;
   LoopLocal<CountsOfLoop> of_loops_;
 
   std::mutex mutex_;  // of what follows; nobody blocks while holding it
@@ -70,7 +74,7 @@ class MetricsState {
   std::map<std::string, Own, std::less<>> own_;
   const std::shared_ptr<RequestCounts> outside_;  // of who is on no loop
 
-  Mutex sources_mutex_;  // held while sources are asked
+  std::mutex sources_mutex_;  // of what follows; held while sources are asked, which don't wait
   std::map<std::uint64_t, Source> sources_;
   std::uint64_t last_key_ = 0;
 };

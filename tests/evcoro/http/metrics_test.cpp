@@ -1,7 +1,9 @@
 // Metrics and health: the text, what is counted, what is watched.
 #include <evcoro/http/metrics.hpp>
 
+#include <future>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 
 #include <evcoro/http/detail/metrics_text.hpp>
@@ -11,6 +13,7 @@
 #include <evcoro/loop_group.hpp>
 #include <support/acceptor.hpp>
 #include <support/failing_new.hpp>
+#include <support/group.hpp>
 #include <support/http.hpp>
 
 using namespace evcoro;
@@ -215,6 +218,41 @@ TEST_CASE("metrics: of a group of loops") {
   CHECK(has_line(text, "http_connections{server=\"http\"} 0"));
   CHECK(has_line(text, "evcoro_stacks_capacity{loop=\"0\"} 16"));
   CHECK(has_line(text, "evcoro_stacks_capacity{loop=\"1\"} 16"));
+}
+
+TEST_CASE("metrics: loops that don't answer are left out after one lag for all of them") {
+  Metrics metrics{{.longest_lag = std::chrono::milliseconds{50}}};
+  LoopGroup group{{.loops = 2, .stacks = support::connection_stacks(16)}};
+  const Server server{group, support::loopback(), support::echo_body};
+  const Metrics::Watch connections = metrics.watch(server);
+  const Metrics::Watch loops = metrics.watch(group);
+  std::promise<void> end;
+  const std::shared_future<void> is_busy_until = end.get_future();
+  for (std::size_t i = 0; i < 2; ++i) group.loop(i).post([=] { is_busy_until.wait(); });
+  const std::string text = metrics.write();
+  end.set_value();
+  CHECK(text.find("loop=") == std::string::npos);
+  CHECK(text.find("server=") == std::string::npos);
+  CHECK(text.find("http_responses_incomplete_total 0") != std::string::npos);
+  CHECK(support::eventually_outside(
+      [&] { return metrics.write().find("http_connections{server=") != std::string::npos; }));
+}
+
+TEST_CASE_METHOD(LoopFixture, "metrics: a watch ends while somebody waits for what was watched") {
+  in_thread([&] {
+    LoopGroup group{{.loops = 1, .stacks = support::connection_stacks(16)}};
+    Metrics metrics{{.longest_lag = support::long_time}};
+    std::optional<Metrics::Watch> watch{metrics.watch(group)};
+    std::promise<void> end;
+    group.loop(0).post([is_busy_until = end.get_future().share()] { is_busy_until.wait(); });
+    Thread scraper = loop->spawn([&] { return metrics.write(); }).value();
+    CHECK(support::until_parked(scraper));
+    watch.reset();
+    CHECK(!scraper.has_ended());
+    end.set_value();
+    CHECK(scraper.join().value().find("evcoro_threads{loop=\"0\"}") != std::string::npos);
+    CHECK(metrics.write().find("loop=") == std::string::npos);
+  });
 }
 
 TEST_CASE("health: well or not or draining") {
