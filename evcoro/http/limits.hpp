@@ -37,7 +37,11 @@ struct Limits {
   std::chrono::milliseconds body_idle{30'000};   // without a byte of the body [408]
   std::chrono::milliseconds write_idle{60'000};  // without a byte being taken: the end
   std::chrono::milliseconds keep_alive{75'000};  // between requests: the end
-  std::chrono::milliseconds linger{1'000};       // at most, for a peer to take the last response
+
+  // Behind a last response what the peer still sends is dropped, lest a reset takes the response
+  // from it: for so long in all, and until nothing has come for the other.
+  std::chrono::milliseconds linger{30'000};
+  std::chrono::milliseconds linger_idle{5'000};
 
   // A body must come at so many bytes a second [408], all in all, once its bytes have been waited
   // for as long as the grace. 0 is no limit.

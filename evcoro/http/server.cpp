@@ -33,8 +33,9 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     const auto on_stream = [&](AnyStream stream) {
       Connection{stream, handler_, options, peer, &entry}.run();
     };
-    if (!options.secure) return on_stream(AnyStream{socket});
-    options.secure(socket, on_stream);
+    if (options.secure) return options.secure(socket, on_stream);
+    entry.set_socket(socket);
+    on_stream(AnyStream{socket});
   }
 
   void start_draining() {

@@ -285,21 +285,24 @@ std::error_code Connection::wait_as_idle(TimePoint deadline, bool for_input) {
 // --- the whole ---
 
 // If a connection is closed with something unread, the kernel resets it, and the peer may lose the
-// last response. So what it still sends is dropped, until it closes its end.
+// last response. So what it still sends is dropped, until it closes its end. One that reads to the
+// end of file gets that before.
 void Connection::linger() {
   if (output_.error() || !has_unread_) return;
-  TimePoint deadline = Clock::now() + options_.limits.linger;
   const bool is_cancelled = entry_ != nullptr && entry_->is_cancelled();
   const LastWord last_word{is_cancelled};
-  if (is_cancelled) {  // a drain waits for the end: no longer than need be
-    if (body_.is_over() && !has_more()) return;
-    deadline = std::min(deadline, entry_->last_word());
-  }
+  if (is_cancelled && body_.is_over() && !has_more()) return;  // a drain waits for the end
+  if (entry_ != nullptr) entry_->end_output();
+  const auto& limits = options_.limits;
+  TimePoint now = Clock::now();
+  const TimePoint last =
+      is_cancelled ? std::min(now + limits.linger, entry_->last_word()) : now + limits.linger;
   input_.use(*workspace_);
   IoResult in;
   do {  // who always has more is not waited for
-    in = stream_.recv(input_.room(), deadline);
-  } while (in && in.count > 0 && Clock::now() < deadline);
+    in = stream_.recv(input_.room(), std::min(now + limits.linger_idle, last));
+    now = Clock::now();
+  } while (in && in.count > 0 && now < last);
 }
 
 void Connection::run() {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <utility>
 
+#include <evcoro/net/socket.hpp>
 #include <evcoro/thread.hpp>
 #include <evcoro/timeout.hpp>
 #include <stacks/intrusive_list.hpp>
@@ -40,12 +41,20 @@ class RegistryEntry : public stacks::ListLink {
   bool is_cancelled() const noexcept { return last_word_ != never; }
   TimePoint last_word() const noexcept { return last_word_; }
 
+  // end_output() lets the peer see the end, if HTTP is spoken on the socket itself, which
+  // set_socket() says.
+  void set_socket(Socket& socket) noexcept { socket_ = &socket; }
+  void end_output() noexcept {
+    if (socket_ != nullptr) static_cast<void>(socket_->shutdown(Socket::Shutdown::write));
+  }
+
  private:
   const std::atomic<bool>& is_draining_;
   evcoro::detail::ThreadTask* const thread_;
   bool is_idle_ = false;
   bool was_ended_idle_ = false;
   TimePoint last_word_ = never;
+  Socket* socket_ = nullptr;
 };
 
 // LastWord is a while in which a thread that was cancelled can send, nevertheless: in its thread.

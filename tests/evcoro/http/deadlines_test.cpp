@@ -26,6 +26,7 @@ Limits patient() {
           .write_idle = an_hour,
           .keep_alive = an_hour,
           .linger = std::chrono::milliseconds{0},
+          .linger_idle = an_hour,
           .body_rate = 0,
           .body_rate_grace = an_hour};
 }
@@ -254,6 +255,37 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: a client that goes on sending is linge
     pair.peer().shutdown(SHUT_WR);
     CHECK(pair.finish().empty());
   });
+}
+
+TEST_CASE_METHOD(LoopFixture,
+                 "deadlines: a client that has stopped sending is lingered for no longer") {
+  in_thread([&] {
+    Limits limits = patient();
+    limits.linger = an_hour;
+    limits.linger_idle = a_moment;
+    ServedPair pair{*loop, limits};
+    pair.peer().send("GET / HTTP/1.1\nHost: x\r\n\r\n");
+    CHECK(support::status_of(pair.finish()) == 400);
+  });
+}
+
+TEST_CASE("deadlines: lingering is for slow clients by default") {
+  struct Slow : support::PieceStream {
+    using support::PieceStream::PieceStream;
+    IoResult recv(std::span<std::byte> buffer, Timeout timeout = {}) {
+      patience.push_back(timeout.deadline() - Clock::now());
+      return support::PieceStream::recv(buffer, timeout);
+    }
+    std::vector<Clock::duration> patience;
+  } stream{{"nonsense\r\n\r\n", "more", "more"}};
+  stream.end = std::make_error_code(std::errc::timed_out);
+  serve(stream, support::echo_body);
+  CHECK(support::status_of(stream.sent) == 501);
+  REQUIRE(stream.patience.size() == 4);
+  for (const std::size_t i : {1, 2, 3}) {
+    CHECK(stream.patience[i] > 4s);
+    CHECK(stream.patience[i] <= 5s);
+  }
 }
 
 TEST_CASE("deadlines: a client that never stops sending is lingered for no longer") {

@@ -162,7 +162,7 @@ TEST_CASE_METHOD(LoopFixture, "server: a last response is whole though more requ
     options.acceptor.stacks = &others;
     options.acceptor.send_buffer = 4 * size;  // it is sent at once
     options.limits.requests = 1;
-    options.limits.linger = support::long_time;
+    options.limits.linger = options.limits.linger_idle = support::long_time;
     Event is_asked;
     Event may_answer;
     Server server{*loop, support::loopback(),
@@ -568,10 +568,25 @@ TEST_CASE("server: on a group of loops") {
   CHECK(server.counters().active == 0);
 }
 
+TEST_CASE_METHOD(LoopFixture, "server: a client that is lingered for sees the end of the answer") {
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    ServerOptions options;
+    options.acceptor.stacks = &others;
+    options.limits.linger = options.limits.linger_idle = support::long_time;
+    Server server{*loop, support::loopback(), support::echo_body, options};
+    const auto client = RawSocket::connected_to(server.local_address());
+    client.send("nonsense\r\n\r\n");
+    CHECK(reply(client).status == 501);
+    CHECK(ends(client));
+    CHECK(server.counters().active == 1);
+  });
+}
+
 TEST_CASE("server: a client that sends all of a large body first gets its answer") {
   LoopGroup group{{.loops = 1, .stacks = support::connection_stacks(16)}};
   ServerOptions options;
-  options.limits.linger = support::long_time;
+  options.limits.linger = options.limits.linger_idle = support::long_time;
   Server server{group, support::loopback(), support::echo_body, options};
   const auto client = RawSocket::connected_to(server.local_address());
   const std::string body(20'000'000, 'x');
