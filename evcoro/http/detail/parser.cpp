@@ -136,6 +136,8 @@ Parser::Found Parser::read_head(std::string_view text, Head& head) noexcept {
           ? read_request_head(whole, static_cast<Method>(machine_.method), *limits_, *fields_, head)
           : read_response_head(whole, answers_, *limits_, *fields_, head);
   if (status != Status::none) return fail(status);
+  const bool is_chunked = (machine_.flags & F_CHUNKED) != 0;  // to llhttp, who reads the chunks
+  if (head.framing == Framing::chunked && !is_chunked) return fail(Status::bad_request);
   return {State::whole, fed_};
 }
 

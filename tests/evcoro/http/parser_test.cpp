@@ -100,6 +100,19 @@ TEST_CASE("parser: a head with something behind cut everywhere") {
   }
 }
 
+TEST_CASE("parser: a coding that llhttp doesn't know is refused with the head") {
+  GuardedText memory;
+  Parser parser{Parser::Kind::request};
+  const Limits limits;
+  Fields fields;
+  Head head;
+  parser.start(limits, fields);
+  const auto found = parser.read_head(
+      memory.put("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\t\r\n\r\n"), head);
+  CHECK(found.state == Parser::State::failed);
+  CHECK(parser.failure() == Status::bad_request);
+}
+
 TEST_CASE("parser: a chunked body cut everywhere") {
   GuardedText memory;
   const std::string head_text = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -161,6 +174,8 @@ TEST_CASE("parser: responses") {
        true},
       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Method::get, whole,
        Framing::chunked, true},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n", Method::get, failed,
+       Framing::none, false},
       {"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Method::get, whole, Framing::length, false},
       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", Method::get,
        failed, Framing::none, false},
