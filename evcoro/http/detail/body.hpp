@@ -50,6 +50,12 @@ class Body {
   bool can_be_dropped() const noexcept;
   bool drop();
 
+  // count_received() is told of what others have received meanwhile: it may be of the body.
+  void count_received(std::size_t count) noexcept {
+    received_ += count;
+    if (count > 0) idle_ = {};
+  }
+
   // begin_response() is called when the response begins: then it is too late for 100. late_error()
   // is what recv() has failed with last since then, so that the response may be half of it; a body
   // that had failed before is what the response is about.

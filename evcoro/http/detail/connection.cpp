@@ -241,10 +241,16 @@ bool Connection::can_look_ahead() const noexcept {
   return workspace_->trailers.empty() && input_.window().size() < most_looked_ahead;
 }
 
+IoResult Connection::look_ahead() {
+  const IoResult in = stream_.recv(input_.room(), no_wait);
+  input_.added(in.count);
+  body_.count_received(in.count);
+  return in;
+}
+
 bool Connection::peer_has_left() {
   while (!has_left_ && can_look_ahead()) {
-    const IoResult in = stream_.recv(input_.room(), no_wait);
-    input_.added(in.count);
+    const IoResult in = look_ahead();
     if (in.error == std::errc::timed_out || in.error == std::errc::operation_canceled) return false;
     has_left_ = in.error || in.count == 0;
   }
@@ -252,10 +258,7 @@ bool Connection::peer_has_left() {
 }
 
 bool Connection::has_more() {
-  if (!input_.empty() || !can_look_ahead()) return true;
-  const IoResult in = stream_.recv(input_.room(), no_wait);
-  input_.added(in.count);
-  return in.count > 0;
+  return !input_.empty() || !can_look_ahead() || look_ahead().count > 0;
 }
 
 std::error_code Connection::wait_for_departure(Timeout timeout) {

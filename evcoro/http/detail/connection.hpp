@@ -89,6 +89,7 @@ class Connection {
   bool settle(Response& response);
   Status own_answer(const Response& response) const noexcept;
   bool can_look_ahead() const noexcept;
+  IoResult look_ahead();
   bool has_more();
   std::error_code wait_as_idle(TimePoint deadline, bool for_input);
   void report(const Request* request, Status status, std::uint64_t bytes, TimePoint begun) const;

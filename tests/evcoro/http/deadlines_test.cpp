@@ -141,6 +141,36 @@ TEST_CASE_METHOD(LoopFixture, "deadlines: a body that comes too slowly") {
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "deadlines: what is there before it is read counts for the rate") {
+  in_thread([&] {
+    Limits limits = patient();
+    limits.body_rate = 1;
+    limits.body_rate_grace = a_moment;
+    Event is_asked;
+    Event is_there;
+    Event may_end;
+    ServedPair pair{*loop, limits, [&](Request& request, Response& response) {
+                      is_asked.set();
+                      CHECK(!is_there.wait(support::long_time));
+                      CHECK(!response.client_has_left());
+                      std::vector<std::byte> buffer(4000);
+                      CHECK(request.recv(buffer).count == 4000);
+                      may_end.set();
+                      const auto rest = request.read_body(support::long_time);
+                      response.send(rest ? *rest : "too slow");
+                    }};
+    pair.peer().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4005\r\n\r\n");
+    REQUIRE(!is_asked.wait(support::long_time));
+    pair.peer().send(std::string(4000, 'x'));
+    is_there.set();
+    REQUIRE(!may_end.wait(support::long_time));
+    CHECK(!this_thread::sleep_for(5 * a_moment));
+    pair.peer().send("hello");
+    pair.peer().shutdown(SHUT_WR);
+    CHECK(support::parse_replies(pair.finish()).at(0).body == "hello");
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "deadlines: a handler's own loses nothing of the body") {
   in_thread([&] {
     Limits limits = patient();
