@@ -1,15 +1,15 @@
 #include <evcoro/http/access_log.hpp>
 
-#include <unistd.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <evcoro/detail/process.hpp>
 #include <evcoro/http/detail/log_line.hpp>
 #include <evcoro/local.hpp>
 
@@ -62,8 +62,10 @@ class AccessLogState {
     writer_ = start_without_signals([this] { write_in_turns(); });
   }
 
+  // In a child process the writer, and what it holds, is the parent's.
+  bool is_foreign() const noexcept { return process_ != evcoro::detail::watch_forks(); }
+
   void stop() noexcept {
-    if (::getpid() != process_) return writer_.detach();  // the parent's
     {
       const std::lock_guard lock{mutex_};
       is_stopped_ = true;
@@ -74,7 +76,7 @@ class AccessLogState {
 
   // A line for which there is no memory is lost: a response doesn't fail for it.
   void add(const Exchange& exchange) noexcept {
-    if (is_over_.load(std::memory_order_relaxed)) return;
+    if (is_over_.load(std::memory_order_relaxed) || is_foreign()) return;
     try {
       add_line(exchange);
     } catch (...) {
@@ -83,6 +85,7 @@ class AccessLogState {
   }
 
   void flush() noexcept {
+    if (is_foreign()) return;
     std::unique_lock lock{mutex_};
     const std::uint64_t wanted = ++asked_;
     wake_.notify_one();
@@ -183,7 +186,7 @@ class AccessLogState {
 
   const AccessLogOptions options_;
   const LogSink sink_;
-  const pid_t process_ = ::getpid();
+  const int process_ = evcoro::detail::watch_forks();
   std::atomic<bool> is_over_{false};
   std::atomic<std::uint64_t> dropped_{0};
   LoopLocal<ShardOfLoop> of_loops_;
@@ -207,7 +210,13 @@ AccessLog::AccessLog(LogSink sink, Options options)
   state_->start();
 }
 
-AccessLog::~AccessLog() { state_->stop(); }
+AccessLog::~AccessLog() {
+  if (!state_->is_foreign()) {
+    state_->stop();
+  } else {  // never destroyed: that would wait for the OS thread to leave the condition
+    static_cast<void>(new (std::nothrow) std::shared_ptr{state_});
+  }
+}
 
 ExchangeObserver AccessLog::observer() const {
   return [state = state_](const Exchange& exchange) { state->add(exchange); };

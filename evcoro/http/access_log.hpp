@@ -15,7 +15,9 @@
 // once in an interval, or when they are many; so no loop waits for a disk. If the sink can't keep
 // up, lines beyond the limit are dropped, and counted. The log wakes nobody while nothing happens.
 //
-// Its members may be called in any OS thread. Observers may outlive it, and then do nothing.
+// Its members may be called in any OS thread. Observers may outlive it, and then do nothing. Nor
+// does a copy in a child process (fork()): the OS thread is the parent's, as what it hasn't
+// written.
 #pragma once
 
 #include <chrono>

@@ -1,9 +1,12 @@
 // Access logs: their lines, files, and what becomes of them when the sink is slow.
 #include <evcoro/http/access_log.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 
@@ -241,6 +244,31 @@ TEST_CASE("access log: a sink that throws is counted and an observer may outlive
   support::PieceStream stream{{get("/")}};
   serve(stream, support::echo_body, options);
   CHECK(support::parse_replies(stream.sent).size() == 1);
+}
+
+TEST_CASE("access log: in a child process it does nothing and waits for nobody") {
+  Lines lines;
+  {
+    auto log = std::make_unique<AccessLog>(lines.sink());
+    ServeOptions options;
+    options.observers.push_back(log->observer());
+    const auto ask = [&](std::string_view target) {
+      support::PieceStream stream{{get(target)}};
+      serve(stream, support::echo_body, options);
+    };
+    ask("/parent");
+    log->flush();  // and now the OS thread waits for more
+    const support::Ended ended = support::in_child([&] {
+      ::alarm(static_cast<unsigned>(std::chrono::seconds{support::long_time}.count()));
+      ask("/child");
+      log->flush();
+      log.reset();
+      ask("/child");
+    });
+    CHECK(ended.signal == 0);
+    CHECK(ended.status == 0);
+  }
+  CHECK(std::ranges::count(lines.all, '\n') == 1);
 }
 
 TEST_CASE("access log: of a group of loops all lines are whole") {
