@@ -44,7 +44,7 @@ std::string make_key(const Url& url, const std::optional<Url>& proxy) {
 // The fields of a request, which have been checked.
 Result<Fields> check_fields(const ClientRequest& request) {
   Fields checked;
-  FieldsAccess::guard(checked);
+  FieldsAccess::guard(checked, Guard::all);
   for (const auto [name, value] : request.fields) {
     if (const auto error = checked.add(name, value)) return error;
   }

@@ -13,9 +13,8 @@ namespace {
 
 using detail::equals_ignoring_case;
 
-constexpr std::array<std::string_view, 6> reserved_names{"Connection",        "Content-Length",
-                                                         "Keep-Alive",        "Proxy-Connection",
-                                                         "Transfer-Encoding", "Upgrade"};
+constexpr std::array<std::string_view, 5> reserved_names{
+    "Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"};
 
 bool is_reserved(std::string_view name) noexcept {
   return std::ranges::any_of(reserved_names, [&](std::string_view reserved) {
@@ -23,9 +22,14 @@ bool is_reserved(std::string_view name) noexcept {
   });
 }
 
+// And what a response may offer, but not pass on from elsewhere.
+bool is_of_connection(std::string_view name) noexcept {
+  return is_reserved(name) || equals_ignoring_case(name, "Upgrade");
+}
+
 }  // namespace
 
-Fields::Fields(const Fields& other) : is_guarded_(other.is_guarded_) {
+Fields::Fields(const Fields& other) : guard_(other.guard_) {
   for (const Field field : other) {
     const auto at = static_cast<std::uint32_t>(text_.size());
     text_.append(field.name).append(field.value);
@@ -45,11 +49,23 @@ Fields& Fields::operator=(Fields&& other) noexcept {
   entries_ = std::move(other.entries_);
   text_ = std::move(other.text_);
   borrowed_ = other.borrowed_;
-  if (!is_guarded_) return *this;
+  if (guard_ == detail::Guard::none) return *this;
   std::erase_if(entries_, [&](const detail::FieldEntry& entry) {
-    return is_reserved({text() + entry.name, entry.name_size});
+    return is_of_connection({text() + entry.name, entry.name_size});
   });
   return *this;
+}
+
+bool Fields::refuses(std::string_view name) const noexcept {
+  switch (guard_) {
+    case detail::Guard::none:
+      return false;
+    case detail::Guard::response:
+      return is_reserved(name);
+    case detail::Guard::all:
+      break;
+  }
+  return is_of_connection(name);
 }
 
 std::optional<std::string_view> Fields::get(std::string_view name) const noexcept {
@@ -67,7 +83,7 @@ std::size_t Fields::count(std::string_view name) const noexcept {
 std::error_code Fields::check(std::string_view name, std::string_view value) const noexcept {
   if (!detail::is_token(name)) return Errc::invalid_field_name;
   if (!detail::is_field_value(value)) return Errc::invalid_field_value;
-  if (is_guarded_ && is_reserved(name)) return Errc::reserved_field;
+  if (refuses(name)) return Errc::reserved_field;
   return {};
 }
 

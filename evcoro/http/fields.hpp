@@ -8,7 +8,8 @@
 //
 // Those of a request are views into the connection's buffer: good as long as the request, and not
 // copied one by one. All others, and copies, own their text; views of these are good until they are
-// changed. Of what is assigned to those of a response all is left out that they refuse.
+// changed. Of what is assigned to those of a response all is left out that they refuse, and
+// Upgrade, which is about the connection that it comes from.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +36,13 @@ struct FieldEntry {
 };
 
 class FieldsAccess;
+
+// Guard is what fields refuse, since the library itself sets it.
+enum class Guard : std::uint8_t {
+  none,
+  response,  // Connection and what is about lengths; but they may have Upgrade, to offer it
+  all,       // and Upgrade
+};
 
 }  // namespace detail
 
@@ -103,6 +111,7 @@ class EVCORO_API Fields {
   friend class detail::FieldsAccess;
 
   const char* text() const noexcept { return borrowed_ != nullptr ? borrowed_ : text_.data(); }
+  bool refuses(std::string_view name) const noexcept;
   std::error_code check(std::string_view name, std::string_view value) const noexcept;
   void append(std::string_view name, std::string_view value);
   bool is_own(std::string_view part) const noexcept;
@@ -111,7 +120,7 @@ class EVCORO_API Fields {
   std::vector<detail::FieldEntry> entries_;
   std::string text_;
   const char* borrowed_ = nullptr;  // the text, if it is another's
-  bool is_guarded_ = false;         // refuses what the library sets itself
+  detail::Guard guard_ = detail::Guard::none;
 };
 
 }  // namespace evcoro::http

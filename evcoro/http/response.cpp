@@ -95,6 +95,7 @@ void Response::append_head(std::optional<std::uint64_t> length) {
   head.fields(own);
   if (is_chunked_) head.text("Transfer-Encoding: chunked\r\n");
   if (length) head.content_length(*length);
+  if (is_set(own, "upgrade")) head.text("Connection: Upgrade\r\n");  // RFC 9110, 7.8
   head.end(closes_, connection_.head().minor == 0);
 }
 
@@ -239,6 +240,7 @@ std::uint64_t Response::body_bytes() const noexcept {
 // --- another protocol ---
 
 void Response::append_upgrade(std::string_view protocol) {
+  fields().erase("Upgrade");
   detail::HeadWriter head{
       connection_.output().buffer(),
       detail::HeadWriter::room + detail::HeadWriter::size_of(fields()) + protocol.size()};

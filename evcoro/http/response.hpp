@@ -70,7 +70,8 @@ class EVCORO_API Response {
   Status status() const noexcept { return status_; }
 
   // fields() can be changed until something is sent. What the library sets itself is refused:
-  // Errc::reserved_field.
+  // Errc::reserved_field. Upgrade can be set, to offer protocols, as 426 has to; then Connection
+  // says so.
   Fields& fields() noexcept;
 
   // set_content_length() says how long the body is that is going to be written, which is then not

@@ -24,8 +24,8 @@ bool Connection::keeps_alive() const noexcept {
 
 void Connection::take_memory() {
   workspace_ = take_workspace();
-  FieldsAccess::guard(workspace_->response_fields);
-  FieldsAccess::guard(workspace_->response_trailers);
+  FieldsAccess::guard(workspace_->response_fields, Guard::response);
+  FieldsAccess::guard(workspace_->response_trailers, Guard::all);
   input_.use(*workspace_);
   output_.use(workspace_->out);
 }

@@ -15,7 +15,7 @@ class FieldsAccess {
   static void borrow(Fields& fields, const char* text) noexcept { fields.borrowed_ = text; }
 
   // guard() lets them refuse what the library sets itself.
-  static void guard(Fields& fields) noexcept { fields.is_guarded_ = true; }
+  static void guard(Fields& fields, Guard guard) noexcept { fields.guard_ = guard; }
 };
 
 }  // namespace evcoro::http::detail

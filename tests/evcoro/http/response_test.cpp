@@ -196,14 +196,50 @@ TEST_CASE("responses: fields can't split the response") {
     CHECK(fields.set("A\r\nEvil", "c") == Errc::invalid_field_name);
     CHECK(fields.set("A ", "c") == Errc::invalid_field_name);
     CHECK(fields.set("", "c") == Errc::invalid_field_name);
-    for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade"}) {
+    for (const char* name : {"Content-Length", "transfer-encoding", "Connection"}) {
       CHECK(fields.set(name, "1") == Errc::reserved_field);
       CHECK(response.trailers().add(name, "1") == Errc::reserved_field);
     }
+    CHECK(response.trailers().add("Upgrade", "1") == Errc::reserved_field);
     CHECK(fields.empty());
     response.send("");
   });
   CHECK(replies.at(0).field("Evil").empty());
+}
+
+TEST_CASE("responses: protocols can be offered") {
+  const Handler demands = [](Request&, Response& response) {
+    response.set_status(Status::upgrade_required);
+    CHECK(!response.fields().set("Upgrade", "websocket"));
+    response.send("");
+  };
+  const auto connections = [](const support::Reply& reply) {
+    std::string all;
+    std::string_view rest = reply.head;
+    constexpr std::string_view name = "\r\nConnection: ";
+    for (std::size_t at; (at = rest.find(name)) != std::string_view::npos;) {
+      rest.remove_prefix(at + name.size());
+      all.append(rest.substr(0, rest.find('\r'))).append(";");
+    }
+    return all;
+  };
+  const auto kept = ask(get_request() + get_request("/", "Connection: close\r\n"), demands);
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].status == 426);
+  CHECK(kept[0].field("Upgrade") == "websocket");
+  CHECK(connections(kept[0]) == "Upgrade;");
+  CHECK(connections(kept[1]) == "Upgrade;close;");
+  const auto old = ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", demands);
+  CHECK(connections(old.at(0)) == "Upgrade;keep-alive;");
+
+  const std::string sent =
+      support::send_pieces({get_request("/", "Connection: Upgrade\r\nUpgrade: echo\r\n")},
+                           [](Request&, Response& response) {
+                             CHECK(!response.fields().set("Upgrade", "other"));
+                             CHECK(response.upgrade("echo"));
+                           });
+  CHECK(sent.find("Upgrade: echo\r\n") != std::string::npos);
+  CHECK(sent.find("other") == std::string::npos);
 }
 
 TEST_CASE("responses: server and date can be set") {
@@ -224,7 +260,11 @@ TEST_CASE("responses: fields that are assigned can't change the framing either")
     CHECK(response.fields().size() == 2);
     Fields own;
     CHECK(!own.add("Content-Length", "7"));
+    CHECK(!own.add("Upgrade", "h2c"));
     CHECK(!own.add("C", "d"));
+    response.fields() = own;
+    CHECK(response.fields().size() == 1);
+    response.fields() = request.fields();
     response.trailers() = own;
     CHECK(response.trailers().size() == 1);
     response.trailers() = std::move(own);
