@@ -56,13 +56,25 @@ std::error_code Response::send_filtered(std::string_view body) {
 std::error_code Response::append_filtered(std::string_view data) {
   if (data.empty()) return {};
   std::string& out = connection_.output().buffer();
+  make_room(data.size());
   if (is_chunked_) begin_chunk(data.size());
   out.append(data);
   if (is_chunked_) out.append("\r\n");
   return out.size() > most_gathered ? connection_.output().flush() : std::error_code{};
 }
 
+// What a filter has taken can't be given to it again.
 std::error_code Response::write_filtered(std::string_view data, bool is_end) {
+  if (const auto error = connection_.output().error()) return error;
+  try {
+    return write_pieces(data, is_end);
+  } catch (...) {
+    cut(connection_.output(), std::make_error_code(std::errc::operation_canceled));
+    throw;
+  }
+}
+
+std::error_code Response::write_pieces(std::string_view data, bool is_end) {
   std::string filtered;
   do {
     const std::string_view piece = data.substr(0, most_at_once);
@@ -80,6 +92,16 @@ std::error_code Response::write_filtered(std::string_view data, bool is_end) {
 }
 
 std::error_code Response::send_file_filtered(int file, std::uint64_t offset, std::size_t count) {
+  if (const auto error = connection_.output().error()) return error;
+  try {
+    return send_pieces(file, offset, count);
+  } catch (...) {
+    cut(connection_.output(), std::make_error_code(std::errc::operation_canceled));
+    throw;
+  }
+}
+
+std::error_code Response::send_pieces(int file, std::uint64_t offset, std::size_t count) {
   detail::Output& output = connection_.output();
   const auto buffer = std::make_unique<char[]>(std::min(count, file_piece));
   std::string filtered;

@@ -142,14 +142,22 @@ std::error_code Response::send(std::span<const std::byte> body) {
 
 // --- one in parts ---
 
+// For size bytes, and for what makes them a chunk.
+void Response::make_room(std::size_t size) {
+  constexpr std::size_t around = 32;
+  std::string& out = connection_.output().buffer();
+  out.reserve(out.size() + size + around);
+}
+
 void Response::begin_chunk(std::uint64_t size) {
   std::string& out = connection_.output().buffer();
   detail::append_number(out, size, 16);
   out.append("\r\n");
 }
 
-// Begins the response, if need be, and the chunk, if it is one.
-std::error_code Response::begin_part(std::uint64_t size) {
+// Begins the response, if need be, and the chunk, if it is one. Behind that there is room for
+// follows bytes: who catches the lack of memory finds all as it was.
+std::error_code Response::begin_part(std::uint64_t size, std::size_t follows) {
   if (is_complete()) return Errc::already_sent;
   if (!may_have_body() && size > 0) return Errc::body_not_allowed;
   if (!has_begun()) {
@@ -157,18 +165,21 @@ std::error_code Response::begin_part(std::uint64_t size) {
     if (const auto error = begin(length)) return error;
   }
   if (has_length_ && size > length_ - sent_) return Errc::wrong_length;
+  const bool is_plain = filter_ == nullptr && !omits_body() && size > 0;
+  if (is_plain) make_room(follows);
   sent_ += size;
-  if (is_chunked_ && !omits_body() && size > 0 && filter_ == nullptr) begin_chunk(size);
+  if (is_plain && is_chunked_) begin_chunk(size);
   return {};
 }
 
 std::error_code Response::write(std::span<const std::byte> data) {
-  if (const auto error = begin_part(data.size())) return error;
+  const bool is_small = data.size() <= small;
+  if (const auto error = begin_part(data.size(), is_small ? data.size() : 0)) return error;
   detail::Output& output = connection_.output();
   if (omits_body() || data.empty()) return output.flush();
   if (filter_ != nullptr) return write_filtered(text_of(data), false);
   const std::string_view end = is_chunked_ ? "\r\n" : "";
-  if (data.size() <= small) {
+  if (is_small) {
     output.buffer().append(text_of(data)).append(end);
     return output.flush();
   }
@@ -182,7 +193,7 @@ std::error_code Response::send_file(int file, std::uint64_t offset, std::size_t 
   if (is_whole && !has_length_) {
     if (const auto error = set_content_length(count)) return error;
   }
-  if (const auto error = begin_part(count)) return error;
+  if (const auto error = begin_part(count, 0)) return error;
   if (filter_ != nullptr && !omits_body()) {
     if (const auto error = send_file_filtered(file, offset, count)) return error;
   } else if (!omits_body()) {
@@ -206,12 +217,15 @@ std::error_code Response::end() {
   }
   if (filter_ != nullptr && !omits_body()) {
     if (const auto error = write_filtered({}, true)) return error;
+    filter_ = nullptr;  // which has ended
   }
   if (is_chunked_ && !omits_body()) {
-    std::string& out = connection_.output().buffer();
-    out.append("0\r\n");
-    detail::append_fields(out, trailers());
-    out.append("\r\n");
+    constexpr std::string_view last = "0\r\n";
+    detail::HeadWriter end{connection_.output().buffer(),
+                           last.size() + detail::HeadWriter::size_of(trailers()) + 2};
+    end.text(last);
+    end.fields(trailers());
+    end.text("\r\n");
   }
   return finish();
 }

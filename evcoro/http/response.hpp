@@ -142,13 +142,16 @@ class EVCORO_API Response {
   std::error_code begin(std::optional<std::uint64_t> length);
   void append_head(std::optional<std::uint64_t> length);
   void append_upgrade(std::string_view protocol);
-  std::error_code begin_part(std::uint64_t size);
+  std::error_code begin_part(std::uint64_t size, std::size_t follows);
+  void make_room(std::size_t size);
   void begin_chunk(std::uint64_t size);
   std::error_code finish();
   std::error_code check_open() const noexcept;
   std::error_code send_filtered(std::string_view body);
   std::error_code write_filtered(std::string_view data, bool is_end);
   std::error_code send_file_filtered(int file, std::uint64_t offset, std::size_t count);
+  std::error_code write_pieces(std::string_view data, bool is_end);
+  std::error_code send_pieces(int file, std::uint64_t offset, std::size_t count);
   std::error_code append_filtered(std::string_view data);
 
   detail::Connection& connection_;

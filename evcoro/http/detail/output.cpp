@@ -6,6 +6,17 @@
 
 namespace evcoro::http::detail {
 
+// How much has gone isn't known if it throws.
+template <class Attempt>
+IoResult Output::try_once(Attempt attempt, std::size_t sent) {
+  try {
+    return attempt(sent);
+  } catch (...) {
+    cut(std::make_error_code(std::errc::operation_canceled));
+    throw;
+  }
+}
+
 // attempt(sent) sends what is behind those that were sent. One that ends at its deadline, but has
 // sent something, is followed by another.
 template <class Attempt>
@@ -13,7 +24,7 @@ IoResult Output::send_all(std::size_t size, Attempt attempt) {
   const LastWord last_word{last_word_ != never};
   IoResult total{0, error_};
   while (!total.error && total.count < size) {
-    const IoResult some = attempt(total.count);
+    const IoResult some = try_once(attempt, total.count);
     total.count += some.count;
     taken_ += some.count;
     const bool has_progress = some.error == std::errc::timed_out && some.count > 0 &&

@@ -58,6 +58,8 @@ class Output {
 
  private:
   template <class Attempt>
+  IoResult try_once(Attempt attempt, std::size_t sent);
+  template <class Attempt>
   IoResult send_all(std::size_t size, Attempt attempt);
   Timeout patience() const noexcept {
     if (last_word_ == never) return idle_;

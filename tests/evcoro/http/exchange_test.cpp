@@ -159,6 +159,70 @@ TEST_CASE("connections: without memory nobody gets a half of a head") {
   }
 }
 
+TEST_CASE("connections: who catches a lack of memory doesn't break the chunks") {
+  const std::string piece(3000, 'p');
+  const std::string trailer(3000, 't');
+  const auto write_all = [&](Response& response) {
+    return !response.write("first") && !response.write(piece) &&
+           !response.trailers().set("T", trailer) && !response.end();
+  };
+  int caught = 0;
+  support::fail_each_new([&](support::FailingNew& failing) {
+    std::uint64_t bytes = 0;
+    support::PieceStream stream{{get_request()}};
+    stream.sent.reserve(20'000);
+    serve(stream, [&](Request&, Response& response) {
+      const auto has_all = failing.run([&] { return write_all(response); });
+      if (has_all) {
+        CHECK(*has_all);
+        return;
+      }
+      ++caught;
+      CHECK(!response.write("last"));
+      bytes = response.body_bytes();
+    });
+    const auto replies = support::parse_replies(stream.sent);
+    REQUIRE(replies.size() == 1);
+    const std::string& body = replies[0].body;
+    CHECK((body == "first" + piece || body == "last" || body == "firstlast" ||
+           body == "first" + piece + "last"));
+    CHECK((bytes == 0 || bytes > body.size()));
+  });
+  CHECK(caught > 0);
+}
+
+TEST_CASE("connections: a filter that found no memory gets nothing again") {
+  struct Twice : BodyFilter {
+    bool begin(Response&, std::optional<std::uint64_t>) override { return true; }
+    bool pass(std::string_view data, Pass, std::string& out) override {
+      if (is_broken) out.reserve(10'000);
+      ++calls;
+      out.append(data);
+      return true;
+    }
+    bool is_broken = false;
+    int calls = 0;
+  };
+  support::fail_each_new([&](support::FailingNew& failing) {
+    support::PieceStream stream{{get_request()}};
+    stream.sent.reserve(10'000);
+    Twice filter;
+    serve(stream, [&](Request&, Response& response) {
+      response.set_filter(&filter);
+      CHECK(!response.write("first"));
+      filter.is_broken = true;
+      const auto written = failing.run([&] { return response.write("second"); });
+      const int calls = filter.calls;
+      CHECK(!response.end() == written.has_value());
+      CHECK(response.write("third"));
+      if (!written) CHECK(filter.calls == calls);
+      response.set_filter(nullptr);
+    });
+    CHECK(stream.sent.find("third") == std::string::npos);
+    CHECK(stream.sent.ends_with("0\r\n\r\n") == !failing.has_failed());
+  });
+}
+
 TEST_CASE("connections: a bad body is answered unless the handler does") {
   const std::string text =
       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello";
