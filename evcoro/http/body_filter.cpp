@@ -35,6 +35,14 @@ ssize_t read_piece(int file, char* buffer, std::size_t size, std::uint64_t offse
 
 }  // namespace
 
+// What has begun with a filter nobody can go on with, when that is gone.
+void Response::abandon(const BodyFilter& filter, BodyFilter* before) {
+  const bool has_filter = std::exchange(filter_, before) == &filter;
+  if (has_filter && phase_ == Phase::body) {
+    cut(connection_.output(), std::make_error_code(std::errc::operation_canceled));
+  }
+}
+
 std::error_code Response::send_filtered(std::string_view body) {
   if (const auto error = check_open()) return error;
   if (body.size() > most_at_once) {
@@ -43,10 +51,15 @@ std::error_code Response::send_filtered(std::string_view body) {
     return end();
   }
   BodyFilter& filter = *std::exchange(filter_, nullptr);
-  if (!filter.begin(*this, body.size()) || !may_have_body()) return send(body);
   std::string filtered;
-  if (!filter.pass(body, BodyFilter::Pass::end, filtered)) {
-    return cut(connection_.output(), std::make_error_code(std::errc::not_enough_memory));
+  try {
+    if (!filter.begin(*this, body.size()) || !may_have_body()) return send(body);
+    if (!filter.pass(body, BodyFilter::Pass::end, filtered)) {
+      return cut(connection_.output(), std::make_error_code(std::errc::not_enough_memory));
+    }
+  } catch (...) {
+    if (!has_begun()) fields().clear();  // the filter's are about what isn't sent
+    throw;
   }
   has_length_ = false;
   return send(filtered);

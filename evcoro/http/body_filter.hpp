@@ -7,13 +7,10 @@
 //
 //   router.use([](Request&, Response& response, const Next& next) {
 //     Upper filter;
-//     response.set_filter(&filter);
-//     next();
-//     if (response.has_begun()) response.conclude();
-//     response.set_filter(nullptr);
+//     response.with_filter(filter, next);
 //   });
 //
-// It is used by one response, in its thread. See Response::set_filter() for how long it stays.
+// It is used by one response, in its thread, during with_filter().
 #pragma once
 
 #include <cstdint>

@@ -118,17 +118,12 @@ class CompressionState {
 
 namespace {
 
-// Compressor is the filter of one response. It leaves that in the end.
+// Compressor is the filter of one response.
 class Compressor final : public BodyFilter {
  public:
-  Compressor(CompressionState& state, const Request& request, Response& response)
-      : state_(state), request_(request), response_(response) {
-    response.set_filter(this);
-  }
-  ~Compressor() override {
-    response_.set_filter(nullptr);
-    state_.give_back(std::move(deflater_));
-  }
+  Compressor(CompressionState& state, const Request& request) noexcept
+      : state_(state), request_(request) {}
+  ~Compressor() override { state_.give_back(std::move(deflater_)); }
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
 
@@ -157,15 +152,13 @@ class Compressor final : public BodyFilter {
  private:
   CompressionState& state_;
   const Request& request_;
-  Response& response_;
   Pooled<Deflater> deflater_;
 };
 
 template <class Function>
 void compress(CompressionState& state, Request& request, Response& response, Function&& go_on) {
-  const Compressor compressor{state, request, response};
-  go_on();
-  if (response.has_begun()) response.conclude();  // while the compressor is there
+  Compressor compressor{state, request};
+  response.with_filter(compressor, go_on);
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <evcoro/http/fields.hpp>
 #include <evcoro/http/status.hpp>
@@ -111,9 +112,23 @@ class EVCORO_API Response {
   // body has to have been read.
   Result<Upgraded> upgrade(std::string_view protocol);
 
-  // set_filter() lets the body pass through filter on its way; nullptr: as it is. To be called
-  // before anything is sent; filter stays as long as something is, or until another is set.
-  void set_filter(BodyFilter* filter) noexcept { filter_ = filter; }
+  // with_filter() calls go_on(), and what is sent meanwhile passes through filter on its way, or
+  // through one that was set within. A response that has begun then is ended, for which filter is
+  // needed; if go_on() throws, the connection is cut in place of that. Of a response that has begun
+  // before, nothing passes through filter.
+  template <class Function>
+  void with_filter(BodyFilter& filter, Function&& go_on) {
+    if (has_begun()) return static_cast<void>(go_on());
+    BodyFilter* const before = std::exchange(filter_, &filter);
+    try {
+      go_on();
+      if (has_begun()) conclude();
+    } catch (...) {
+      abandon(filter, before);
+      throw;
+    }
+    filter_ = before;
+  }
 
   // client_has_left() says whether the client has closed its end of the connection, without
   // waiting; wait_for_departure() waits for that, and then there is no error, as on a connection
@@ -147,6 +162,7 @@ class EVCORO_API Response {
   void begin_chunk(std::uint64_t size);
   std::error_code finish();
   std::error_code check_open() const noexcept;
+  void abandon(const BodyFilter& filter, BodyFilter* before);
   std::error_code send_filtered(std::string_view body);
   std::error_code write_filtered(std::string_view data, bool is_end);
   std::error_code send_file_filtered(int file, std::uint64_t offset, std::size_t count);

@@ -93,13 +93,63 @@ TEST_CASE("connections: a filter that has gone with an exception isn't used any 
   int calls = 0;
   Filter filter{calls};  // it is there all the time, for a call too many to do no harm
   support::PieceStream stream{{get_request()}};
-  CHECK_THROWS(serve(stream, [&](Request&, Response& response) {
-    response.set_filter(&filter);
-    response.write("begun");
-    throw std::runtime_error{"oops"};
-  }));
+  const auto fail = [&](Response& response) {
+    response.with_filter(filter, [&] {
+      response.write("begun");
+      throw std::runtime_error{"oops"};
+    });
+  };
+  CHECK_THROWS(serve(stream, [&](Request&, Response& response) { fail(response); }));
   CHECK(calls == 1);
   CHECK(stream.sent.ends_with("5\r\nbegun\r\n"));
+
+  stream = support::PieceStream{{get_request() + get_request()}};
+  serve(stream, [&](Request&, Response& response) {
+    CHECK_THROWS(fail(response));
+    CHECK(response.write("caught"));
+    CHECK(response.end());
+  });
+  CHECK(calls == 2);
+  CHECK(stream.sent.ends_with("5\r\nbegun\r\n"));
+}
+
+TEST_CASE("connections: who catches what was thrown before anything was sent answers unfiltered") {
+  struct Unused : BodyFilter {
+    bool begin(Response&, std::optional<std::uint64_t>) override { return ++calls, true; }
+    bool pass(std::string_view, Pass, std::string&) override { return ++calls, true; }
+    int calls = 0;
+  } outer;
+  const auto replies = ask(get_request(), [&](Request&, Response& response) {
+    response.with_filter(outer, [] {});
+    try {
+      Unused filter;
+      response.with_filter(filter, [] { throw std::runtime_error{"oops"}; });
+    } catch (const std::runtime_error&) {
+      response.set_status(Status::bad_gateway);
+      response.send("caught");
+    }
+  });
+  CHECK(replies.at(0).status == 502);
+  CHECK(replies.at(0).body == "caught");
+  CHECK(outer.calls == 0);
+}
+
+TEST_CASE("connections: a filter that throws leaves none of its fields") {
+  struct Throwing : BodyFilter {
+    bool begin(Response& response, std::optional<std::uint64_t>) override {
+      response.fields().set("Content-Encoding", "x");
+      return true;
+    }
+    bool pass(std::string_view, Pass, std::string&) override { throw std::bad_alloc{}; }
+  } filter;
+  const auto replies = ask(get_request(), [&](Request&, Response& response) {
+    CHECK_THROWS_AS(response.with_filter(filter, [&] { response.send("text"); }), std::bad_alloc);
+    response.set_status(Status::service_unavailable);
+    response.send("no memory");
+  });
+  CHECK(replies.at(0).status == 503);
+  CHECK(replies.at(0).body == "no memory");
+  CHECK(replies.at(0).field("Content-Encoding").empty());
 }
 
 TEST_CASE("connections: what breaks off takes no earlier response with it") {
@@ -121,9 +171,7 @@ TEST_CASE("connections: what breaks off takes no earlier response with it") {
           bool begin(Response&, std::optional<std::uint64_t>) override { return true; }
           bool pass(std::string_view, Pass, std::string&) override { return false; }
         } broken;
-        response.set_filter(&broken);
-        CHECK(response.send("text"));
-        response.set_filter(nullptr);
+        response.with_filter(broken, [&] { CHECK(response.send("text")); });
       },
       [](Request&, Response&) { throw std::runtime_error{"oops"}; }};
   for (const Handler& handler : handlers) {
@@ -208,15 +256,15 @@ TEST_CASE("connections: a filter that found no memory gets nothing again") {
     stream.sent.reserve(10'000);
     Twice filter;
     serve(stream, [&](Request&, Response& response) {
-      response.set_filter(&filter);
-      CHECK(!response.write("first"));
-      filter.is_broken = true;
-      const auto written = failing.run([&] { return response.write("second"); });
-      const int calls = filter.calls;
-      CHECK(!response.end() == written.has_value());
-      CHECK(response.write("third"));
-      if (!written) CHECK(filter.calls == calls);
-      response.set_filter(nullptr);
+      response.with_filter(filter, [&] {
+        CHECK(!response.write("first"));
+        filter.is_broken = true;
+        const auto written = failing.run([&] { return response.write("second"); });
+        const int calls = filter.calls;
+        CHECK(!response.end() == written.has_value());
+        CHECK(response.write("third"));
+        if (!written) CHECK(filter.calls == calls);
+      });
     });
     CHECK(stream.sent.find("third") == std::string::npos);
     CHECK(stream.sent.ends_with("0\r\n\r\n") == !failing.has_failed());
