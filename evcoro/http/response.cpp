@@ -297,4 +297,10 @@ std::error_code Upgraded::wait_readable(Timeout timeout) {
   return connection_->stream().wait_readable(timeout);
 }
 
+std::error_code Upgraded::wait_for_message(Timeout timeout) {
+  return connection_->wait_for_message(timeout);
+}
+
+bool Upgraded::is_draining() const noexcept { return connection_->is_draining(); }
+
 }  // namespace evcoro::http

@@ -57,6 +57,14 @@ class EVCORO_API Upgraded {
   }
   std::error_code wait_readable(Timeout timeout = {});
 
+  // wait_for_message() is wait_readable() for who has nothing under way. It ends when the server
+  // drains, too, and at once if it does already: operation_canceled, with is_draining(). Then the
+  // handler says good-bye, and returns; what goes on is cut at drain()'s deadline.
+  std::error_code wait_for_message(Timeout timeout = {});
+
+  // is_draining() says whether the Server does.
+  bool is_draining() const noexcept;
+
  private:
   detail::Connection* connection_;
 };
@@ -109,7 +117,7 @@ class EVCORO_API Response {
 
   // upgrade() switches to another protocol, if the client asks for it (Errc::not_an_upgrade
   // otherwise), by a response 101 with fields(). The connection ends when the handler returns. A
-  // body has to have been read.
+  // body has to have been read. See Upgraded for what to do when the server drains.
   Result<Upgraded> upgrade(std::string_view protocol);
 
   // with_filter() calls go_on(), and what is sent meanwhile passes through filter on its way, or

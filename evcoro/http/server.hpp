@@ -77,7 +77,8 @@ class EVCORO_API Server {
 
   // drain() ends service gracefully: it stops listening, ends connections that wait for a further
   // request, lets requests that are under way be answered (and says Connection: close), and those
-  // who wait in the backlog be served. What is left at the deadline is cancelled: then it is
+  // who wait in the backlog be served. Upgraded connections are told
+  // (Upgraded::wait_for_message()). What is left at the deadline is cancelled: then it is
   // timed_out. A handler that was cancelled, and has not begun a response, can still send one, for
   // half a second; 503 is sent for one that returns without, or throws. What has begun is cut. To
   // be called as TcpAcceptor's drain(), and GroupAcceptor's; not to be called again.

@@ -273,6 +273,11 @@ std::error_code Connection::wait_for_departure(Timeout timeout) {
   return {};
 }
 
+std::error_code Connection::wait_for_message(Timeout timeout) {
+  if (is_draining()) return std::make_error_code(std::errc::operation_canceled);
+  return input_.empty() ? wait_as_idle(timeout.deadline(), true) : std::error_code{};
+}
+
 // The server may end this wait, when it drains: then the response can still be ended.
 std::error_code Connection::wait_as_idle(TimePoint deadline, bool for_input) {
   if (entry_ != nullptr) entry_->set_idle(true);

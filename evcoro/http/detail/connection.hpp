@@ -75,8 +75,11 @@ class Connection {
   // flush_response() sends what is complete, unless it may wait for the next response.
   std::error_code flush_response();
 
- private:
+  // is_draining() and wait_for_message() are as Upgraded's.
   bool is_draining() const noexcept { return entry_ != nullptr && entry_->is_draining(); }
+  std::error_code wait_for_message(Timeout timeout);
+
+ private:
   bool wait_for_request();
   bool wait_without_memory();
   bool wait_idly(TimePoint deadline);
