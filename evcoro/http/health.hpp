@@ -9,6 +9,13 @@
 //
 //   router.get("/ready", Health{[&] { return database.is_connected(); }});
 //
+// A server that drains doesn't listen any more. Who wants to be told meanwhile, without a call of
+// start_draining(), asks at another address:
+//
+//   Router admin;
+//   admin.get("/healthz", Health{[&] { return !server.is_draining(); }});
+//   Server admin_server{loop, admin_address, admin};
+//
 // It is a handler, and a handle: copies are the same. Any OS threads may use it at once.
 #pragma once
 

@@ -94,6 +94,16 @@ void RouterState::add(Method method, std::string_view pattern, Handler handler) 
   node->routes.push_back({method, std::move(handler), std::move(names)});
 }
 
+void RouterState::mount(std::string_view prefix, Router router) {
+  const bool has_name = prefix.find("/:") != prefix.npos || prefix.find("/*") != prefix.npos;
+  if (!prefix.starts_with('/') || prefix.ends_with('/') || has_name) {
+    throw std::invalid_argument("a prefix begins with a '/', ends with none, and has no names");
+  }
+  const auto place = std::ranges::find_if(
+      mounts_, [&](const Mount& each) { return each.prefix.size() < prefix.size(); });
+  mounts_.insert(place, Mount{std::string{prefix}, std::move(router)});
+}
+
 // --- looking up ---
 
 const RouterState::Route* RouterState::Search::at_end(const Node& node) {
@@ -131,11 +141,20 @@ const RouterState::Route* RouterState::Search::in(const Node& node, std::string_
   return behind(node.rest.get(), path, {}, true);
 }
 
-const RouterState::Route* RouterState::find_route(Request& request, std::uint64_t& allowed) const {
-  if (!request.path().starts_with('/')) return nullptr;
+const RouterState::Mount* RouterState::find_mount(std::string_view path) const noexcept {
+  for (const Mount& each : mounts_) {
+    const std::size_t end = each.prefix.size();
+    if (path.starts_with(each.prefix) && (path.size() == end || path[end] == '/')) return &each;
+  }
+  return nullptr;
+}
+
+const RouterState::Route* RouterState::find_route(std::string_view path, Request& request,
+                                                  std::uint64_t& allowed) const {
+  if (!path.starts_with('/')) return nullptr;
   const std::size_t before = request.parameter_count();
   Search search{.request = request, .method = request.method()};
-  const Route* const found = search.in(root_, request.path());
+  const Route* const found = search.in(root_, path);
   allowed = search.allowed;
   if (found == nullptr) return nullptr;
   for (std::size_t i = 0; i < found->names.size(); ++i) {
@@ -146,28 +165,33 @@ const RouterState::Route* RouterState::find_route(Request& request, std::uint64_
 
 // --- running ---
 
-void RouterState::run(std::size_t index, Request& request, Response& response) const {
-  if (index == middleware.size()) return dispatch(request, response);
-  middleware[index](request, response, Next{*this, index + 1, request, response});
+void RouterState::run(std::size_t index, std::string_view path, Request& request,
+                      Response& response) const {
+  if (index == middleware.size()) return dispatch(path, request, response);
+  middleware[index](request, response, Next{*this, index + 1, path, request, response});
 }
 
-void RouterState::dispatch(Request& request, Response& response) const {
+void RouterState::dispatch(std::string_view path, Request& request, Response& response) const {
   const std::string_view host = without_end(without_port(request.host()));
   for (const auto& [name, router] : hosts) {
-    if (equals_ignoring_case(name, host)) return router(request, response);
+    if (equals_ignoring_case(name, host)) return router.state_->run(0, path, request, response);
   }
   std::uint64_t allowed = 0;
-  if (const Route* const route = find_route(request, allowed)) {
+  if (const Route* const route = find_route(path, request, allowed)) {
     return route->handler(request, response);
   }
-  if (allowed != 0 || request.path() == "*") return send_allowed(request, response, allowed);
+  if (const Mount* const found = find_mount(path)) {
+    const std::string_view rest = path.substr(found->prefix.size());
+    return found->router.state_->run(0, rest.empty() ? "/" : rest, request, response);
+  }
+  if (allowed != 0 || path == "*") return send_allowed(request, response, allowed);
   if (otherwise) return otherwise(request, response);
   send_plain(response, Status::not_found);
 }
 
 }  // namespace detail
 
-void Next::operator()() const { router_.run(index_, request_, response_); }
+void Next::operator()() const { router_.run(index_, path_, request_, response_); }
 
 Router::Router() : state_(std::make_shared<detail::RouterState>()) {}
 
@@ -186,13 +210,18 @@ Router& Router::host(std::string_view name, Router router) {
   return *this;
 }
 
+Router& Router::mount(std::string_view prefix, Router router) {
+  state_->mount(prefix, std::move(router));
+  return *this;
+}
+
 Router& Router::otherwise(Handler handler) {
   state_->otherwise = std::move(handler);
   return *this;
 }
 
 void Router::operator()(Request& request, Response& response) const {
-  state_->run(0, request, response);
+  state_->run(0, request.path(), request, response);
 }
 
 }  // namespace evcoro::http

@@ -9,7 +9,8 @@
 //     log(request.target());
 //     next();                                       // or not, and answer here
 //   });
-//   router.host("api.example.org", api);            // another Router
+//   router.mount("/admin", admin);                  // another Router
+//   router.host("api.example.org", api);
 //   Server server{loop, address, router};
 //
 // A pattern is a path, compared as it is: percent-encoded, with regard to case and to a slash at
@@ -48,12 +49,13 @@ class EVCORO_API Next {
 
  private:
   friend class detail::RouterState;
-  Next(const detail::RouterState& router, std::size_t index, Request& request,
-       Response& response) noexcept
-      : router_(router), index_(index), request_(request), response_(response) {}
+  Next(const detail::RouterState& router, std::size_t index, std::string_view path,
+       Request& request, Response& response) noexcept
+      : router_(router), index_(index), path_(path), request_(request), response_(response) {}
 
   const detail::RouterState& router_;
   std::size_t index_;
+  std::string_view path_;
   Request& request_;
   Response& response_;
 };
@@ -92,12 +94,19 @@ class EVCORO_API Router {
   // matter, nor does a dot at its end.
   Router& host(std::string_view name, Router router);
 
+  // mount() gives to another router what is beneath prefix, and no route of this one's is for: that
+  // sees the path without prefix, and for prefix itself "/". Of several prefixes the longest
+  // counts. Request::path() stays whole. Throws std::invalid_argument if prefix doesn't begin with
+  // a "/", ends with one, or has a ":name" or "*name".
+  Router& mount(std::string_view prefix, Router router);
+
   // otherwise() answers what no route is for, in place of 404.
   Router& otherwise(Handler handler);
 
   void operator()(Request& request, Response& response) const;
 
  private:
+  friend class detail::RouterState;
   std::shared_ptr<detail::RouterState> state_;
 };
 

@@ -23,8 +23,10 @@ class RouterState {
  public:
   void add(Method method, std::string_view pattern, Handler handler);
 
-  // run() runs the middleware of index, or, behind the last, the route's handler.
-  void run(std::size_t index, Request& request, Response& response) const;
+  void mount(std::string_view prefix, Router router);
+
+  // run() runs the middleware of index, or, behind the last, the handler of the route for path.
+  void run(std::size_t index, std::string_view path, Request& request, Response& response) const;
 
   std::vector<Router::Middleware> middleware;
   std::vector<std::pair<std::string, Router>> hosts;
@@ -35,6 +37,11 @@ class RouterState {
     Method method;
     Handler handler;
     std::vector<std::string> names;  // of the parameters, in their order
+  };
+
+  struct Mount {
+    std::string prefix;
+    Router router;
   };
 
   struct Node {
@@ -61,10 +68,12 @@ class RouterState {
 
   static Node& child(Node& node, std::string_view segment, bool is_last,
                      std::vector<std::string>& names);
-  const Route* find_route(Request& request, std::uint64_t& allowed) const;
-  void dispatch(Request& request, Response& response) const;
+  const Route* find_route(std::string_view path, Request& request, std::uint64_t& allowed) const;
+  const Mount* find_mount(std::string_view path) const noexcept;
+  void dispatch(std::string_view path, Request& request, Response& response) const;
 
   Node root_;
+  std::vector<Mount> mounts_;  // the longest first
 };
 
 }  // namespace evcoro::http::detail

@@ -115,6 +115,45 @@ TEST_CASE("router: virtual hosts") {
   CHECK(ask(router, "GET http://api.example.org/", "example.org").body == "api");
 }
 
+TEST_CASE("router: routers beneath a prefix") {
+  Router inner;
+  inner.get("/", say("deep root")).get("/:id", say_parameters({"id"}));
+  Router api;
+  api.get("/", say("api root"))
+      .get("/users/:id", say_parameters({"id"}))
+      .post("/users", say("made"));
+  api.get("/*path", say_parameters({"path"}));
+  api.mount("/deep", inner);
+  std::string seen;
+  api.use([&](Request& request, Response&, const Next& next) {
+    seen = request.path();
+    next();
+  });
+  Router router;
+  router.mount("/api", api).mount("/api/v2/x", inner).get("/api/own", say("own"));
+  router.get("/", say("root"));
+  CHECK(ask(router, "GET /").body == "root");
+  CHECK(seen.empty());
+  CHECK(ask(router, "GET /api").body == "api root");
+  CHECK(ask(router, "GET /api/").body == "api root");
+  CHECK(ask(router, "GET /api?a=b").body == "api root");
+  CHECK(ask(router, "GET /api/users/17").body == "17;");
+  CHECK(seen == "/api/users/17");
+  CHECK(ask(router, "GET /api/own").body == "own");
+  CHECK(ask(router, "POST /api/users").body == "made");
+  CHECK(ask(router, "POST /api/own").field("Allow") == "GET, HEAD, OPTIONS");  // of "*path"
+  CHECK(ask(router, "GET /api/v2/y").body == "v2/y;");
+  CHECK(ask(router, "GET /api/v2/x/7").body == "7;");
+  CHECK(ask(router, "GET /api/v2/x").body == "deep root");
+  CHECK(ask(router, "GET /api/v2/x/7/8").status == 404);
+  CHECK(ask(router, "GET /apis").status == 404);
+  CHECK(ask(router, "POST /api/deep/1").status == 405);
+  CHECK(ask(router, "OPTIONS *").status == 204);
+  for (const char* prefix : {"", "/", "api", "/api/", "/:a", "/a/*b"}) {
+    CHECK_THROWS_AS(router.mount(prefix, api), std::invalid_argument);
+  }
+}
+
 TEST_CASE("router: what no route is for") {
   Router router;
   router.get("/a", say("a")).otherwise(say("other"));
