@@ -9,10 +9,10 @@
 // head.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -45,8 +45,7 @@ class HeadWriter {
 
   // Inline, so that what is a constant needs no call.
   [[gnu::always_inline]] void text(std::string_view text) noexcept {
-    std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
+    at_ = std::copy(text.begin(), text.end(), at_);
   }
   void number(std::uint64_t number) noexcept {
     constexpr std::size_t most_digits = 20;
