@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Feeds the fuzz targets with what libFuzzer makes of their corpora, installing and building what that
-# takes. Stops at the first input that breaks something, and keeps it.
+# takes, as many at once as there are processors. A target stops at the first input that breaks
+# something, and keeps it.
 #
 #   fuzz.sh [--seconds N | --runs N] [TARGET...]    request response chunks url; all, for 60 seconds each
 set -euo pipefail
@@ -33,14 +34,18 @@ quietly "$build/build.log" cmake --preset fuzz
 quietly "$build/build.log" cmake --build "$build" --target "${targets[@]/#/fuzz_}"
 
 # What is found goes to the build directory: the corpora of the tree stay small.
-for target in "${targets[@]}"; do
-  found=$build/corpus/$target
+fuzz() {
+  local target=$1 found=$build/corpus/$1 runs
   mkdir -p "$found"
   "$build/tests/fuzz_$target" "$limit" -max_len=4096 -timeout=10 -print_final_stats=1 \
     -artifact_prefix="$build/$target-" "$found" "tests/fuzz/corpus/$target" >"$build/$target.log" 2>&1 || {
     tail -n 60 "$build/$target.log" >&2
-    die "$target: an input breaks it, see $build/$target-*"
+    printf 'fuzz.sh: %s: an input breaks it, see %s\n' "$target" "$build/$target-*" >&2
+    return 1
   }
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$target.log")
   echo "fuzz: $target: $runs runs, nothing found"
-done
+}
+export -f fuzz
+export build limit
+printf '%s\0' "${targets[@]}" | in_parallel fuzz || die "an input breaks a target"
