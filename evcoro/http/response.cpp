@@ -15,10 +15,6 @@
 namespace evcoro::http {
 namespace {
 
-using detail::append_field;
-using detail::append_fields;
-using detail::append_number;
-
 // A body, or a part of one, that is no larger is sent together with what precedes it.
 constexpr std::size_t small = 16 * 1024;
 
