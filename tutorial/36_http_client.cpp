@@ -1,11 +1,11 @@
 // Chapter 36: a client. The server that it asks is its own, so that it needs no network.
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <system_error>

@@ -2,9 +2,9 @@
 //
 //   37_web_server_inside_libevent [ADDRESS]      127.0.0.1:8080 when none is given
 #include <event2/event.h>
-#include <signal.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
