@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
-#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -72,6 +71,14 @@ class AccessLogState {
     }
     wake_.notify_one();
     writer_.join();
+  }
+
+  // In a child process it is never destroyed: that would wait for the OS thread to leave the
+  // condition. It stays where leak checkers find it.
+  void keep(std::shared_ptr<AccessLogState> self) noexcept {
+    static std::atomic<AccessLogState*> kept{nullptr};
+    self_ = std::move(self);
+    next_kept_ = kept.exchange(this);
   }
 
   // A line for which there is no memory is lost: a response doesn't fail for it.
@@ -202,6 +209,8 @@ class AccessLogState {
   std::uint64_t answered_ = 0;            // up to which of these it has been
   const std::shared_ptr<Shard> outside_;  // for lines from no loop
   std::thread writer_;
+  std::shared_ptr<AccessLogState> self_;  // once it is kept
+  AccessLogState* next_kept_ = nullptr;
 };
 
 }  // namespace detail
@@ -214,8 +223,8 @@ AccessLog::AccessLog(LogSink sink, Options options)
 AccessLog::~AccessLog() {
   if (!state_->is_foreign()) {
     state_->stop();
-  } else {  // never destroyed: that would wait for the OS thread to leave the condition
-    static_cast<void>(new (std::nothrow) std::shared_ptr{state_});
+  } else {
+    state_->keep(state_);
   }
 }
 

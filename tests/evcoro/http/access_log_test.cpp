@@ -266,7 +266,8 @@ TEST_CASE("access log: in a child process it does nothing and waits for nobody")
       ask("/child");
     });
     CHECK(ended.signal == 0);
-    CHECK(ended.status == 0);
+    // To Valgrind what belongs to the parent's OS thread is lost in the child.
+    CHECK((ended.status == 0 || support::running_on_valgrind()));
   }
   CHECK(std::ranges::count(lines.all, '\n') == 1);
 }
