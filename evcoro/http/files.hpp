@@ -50,8 +50,11 @@ struct FilesOptions {
   std::string prefix = {};
 
   std::string index = "index.html";  // of a folder; "": none
-  bool dot_files = false;            // names that begin with a dot are there
-  bool symlinks = true;              // those that stay in the folder are followed
+
+  // dot_files makes names that begin with a dot be there. Without it they are not, but for the
+  // folder's own ".well-known" (RFC 8615), with the names in it that don't.
+  bool dot_files = false;
+  bool symlinks = true;  // those that stay in the folder are followed
 
   // precompressed sends "a.css.gz", if it is there and no older, for "a.css" to who takes gzip.
   bool precompressed = false;

@@ -167,6 +167,32 @@ TEST_CASE("files: names that begin with a dot") {
   CHECK(get(site.files({.dot_files = true}), "/.git/config").body == "hidden");
 }
 
+TEST_CASE("files: the folder of well-known names is there") {
+  const Site site;
+  for (const std::string_view name :
+       {".well-known/security.txt", ".well-known/acme-challenge/token", ".well-known/.hidden",
+        ".well-known/.well-known/x", "sub/.well-known/x", ".well-known.bak/x", ".Well-known/x"}) {
+    site.whole.write("site/" + std::string{name}, "x");
+  }
+  const Files files = site.files();
+  CHECK(get(files, "/.well-known/security.txt").body == "x");
+  CHECK(get(files, "/.well-known/acme-challenge/token").body == "x");
+  CHECK(get(files, "/%2Ewell-known/security.txt").body == "x");  // the same name
+  CHECK(get(files, "/.well-known").field("Location") == "/.well-known/");
+  CHECK(get(site.files({.prefix = "/p"}), "/p/.well-known/security.txt").body == "x");
+  Router router;
+  router.get("/*path", files);
+  CHECK(get(router, "/.well-known/security.txt").body == "x");
+  for (const std::string_view target :
+       {"/.well-known/.hidden", "/.well-known/.well-known/x", "/sub/.well-known/x",
+        "/.well-known.bak/x", "/.Well-known/x", "/.well-known/../.hidden",
+        "/.well-known/%2e./a.txt", "/.well-known/..%2fa.txt", "//.well-known/security.txt",
+        "/.well-known//security.txt"}) {
+    CAPTURE(target);
+    CHECK(status(files, target) == 404);
+  }
+}
+
 TEST_CASE("files: symbolic links that stay inside are followed and others are not") {
   const Site site;
   fs::create_symlink("a.txt", site.path("inside"));
