@@ -60,6 +60,10 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{10'000};  // with tunnel and TLS
   std::chrono::milliseconds continue_timeout{1'000};  // see ClientRequest::expects_continue
 
+  // From the end of a request to the end of its response's head: then it is Errc::head_too_slow. A
+  // redirect has one of its own. 0: only the timeout of the whole exchange holds.
+  std::chrono::milliseconds head_timeout{0};
+
   // max_redirects is how many are followed; the next one is Errc::too_many_redirects. With 0 they
   // are handed to the caller. One from https to http is Errc::unsafe_redirect without the second.
   // Where scheme, host or port change, the fields Authorization, Cookie and Host are left out.
@@ -95,8 +99,9 @@ class EVCORO_API Client {
   // parse_url(); Errc::no_secure_layer, invalid_proxy, proxy_refused; of redirects
   // too_many_redirects, unsafe_redirect, body_not_repeatable; of the request reserved_field,
   // invalid_field_value, body_not_allowed, wrong_length; what connect and secure say; malformed
-  // for a response that breaks the rules, or a limit; evcoro::Errc::unexpected_end for none; those
-  // of all blocking calls. Throws std::bad_alloc, and what the options' functions throw.
+  // for a response that breaks the rules, or a limit; head_too_slow; evcoro::Errc::unexpected_end
+  // for none; those of all blocking calls. Throws std::bad_alloc, and what the options' functions
+  // throw.
   Result<ClientResponse> send(const ClientRequest& request, Timeout timeout = {});
 
   Result<ClientResponse> get(std::string url, Timeout timeout = {});

@@ -60,6 +60,8 @@ Text text_of(Errc error) noexcept {
       return {EPERM, "a redirect from https to http; see ClientOptions::follows_to_http"};
     case Errc::body_not_repeatable:
       return {EINVAL, "the redirect wants the body again, which has been streamed"};
+    case Errc::head_too_slow:
+      return {ETIMEDOUT, "the head of the response comes later than ClientOptions::head_timeout"};
   }
   return {0, "unknown error"};
 }

@@ -34,6 +34,7 @@ enum class Errc {
   too_many_redirects,   // [ELOOP] more than ClientOptions::max_redirects
   unsafe_redirect,      // [EPERM] from https to http
   body_not_repeatable,  // [EINVAL] a body that was streamed would have to be sent again
+  head_too_slow,        // [ETIMEDOUT] no head of a response within ClientOptions::head_timeout
 };
 EVCORO_API const std::error_category& error_category() noexcept;
 inline std::error_code make_error_code(Errc error) noexcept {

@@ -101,6 +101,19 @@ std::error_code ClientExchange::send(RequestWriter& writer, const RequestPlan& p
   return error;
 }
 
+// The final one. A deadline of the stream's own may have come before the one for the head.
+std::error_code ClientExchange::await_head() {
+  const bool has_limit = options_->head_timeout.count() > 0;
+  const TimePoint limit = has_limit ? Timeout{options_->head_timeout}.deadline() : never;
+  while (!reader_.has_final_head()) {
+    const auto error = reader_.receive_head(std::min(limit, deadline_));
+    const bool is_late = error == std::errc::timed_out && limit < deadline_;
+    if (is_late && Clock::now() >= limit) return Errc::head_too_slow;
+    if (error) return error;
+  }
+  return {};
+}
+
 // A server that has closed, or answered early, may have said why: that goes before what sending
 // says of it.
 std::error_code ClientExchange::run(const RequestPlan& plan) {
@@ -109,9 +122,8 @@ std::error_code ClientExchange::run(const RequestPlan& plan) {
   const auto send_error = send(writer, plan);
   const bool is_lost = send_error && send_error == writer.stream_error();
   if (send_error && (!is_lost || is_transient(send_error))) return fail(send_error);
-  while (!reader_.has_final_head()) {
-    const auto error = reader_.receive_head(deadline_);
-    if (error) return fail(send_error && !is_transient(error) ? send_error : error);
+  if (const auto error = await_head()) {
+    return fail(send_error && !is_transient(error) ? send_error : error);
   }
   return finish_head(plan);
 }

@@ -60,6 +60,7 @@ class ClientExchange {
  private:
   std::error_code send(RequestWriter& writer, const RequestPlan& plan);
   std::error_code await_continue();
+  std::error_code await_head();
   std::error_code finish_head(const RequestPlan& plan);
   void settle() noexcept;
   IoResult receive(std::span<std::byte> buffer, Timeout timeout);

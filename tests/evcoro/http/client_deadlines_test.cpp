@@ -3,6 +3,7 @@
 #include <array>
 
 #include <evcoro/http/error.hpp>
+#include <evcoro/net/happy_eyeballs.hpp>
 #include <evcoro/sync/event.hpp>
 #include <support/every_park.hpp>
 #include <support/http_client.hpp>
@@ -130,6 +131,122 @@ TEST_CASE_METHOD(LoopFixture, "client deadlines: connecting has one of its own")
     Client patient{options};
     CHECK(patient.get("http://a/", a_moment).error() == std::errc::timed_out);
     CHECK(patient.open() == 0);
+  });
+}
+
+// --- the head of a response ---
+
+namespace {
+
+ClientOptions impatient(std::chrono::milliseconds head_timeout) {
+  auto options = direct();
+  options.head_timeout = head_timeout;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(LoopFixture, "client deadlines: the head of a response has one of its own") {
+  // What the server says again and again, and then no more.
+  const std::pair<const char*, int> cases[] = {
+      {"", 0}, {"HTTP/1.1 200 OK\r\nContent-Le", 1}, {"HTTP/1.1 103 Early Hints\r\n\r\n", 3}};
+  in_thread([&] {
+    for (const auto& [text, times] : cases) {
+      INFO(text);
+      int requests = 0;
+      ScriptedServer server{*loop, [&, text = text, times = times](Socket& socket, int) {
+                              receive_request(socket);
+                              ++requests;
+                              for (int i = 0; i < times; ++i) say(socket, text);
+                              stay(socket);
+                            }};
+      Client client{impatient(a_moment)};
+      const auto error = client.get(server.url("/"), long_time).error();
+      CHECK(error == http::Errc::head_too_slow);
+      CHECK(error == std::errc::timed_out);
+      CHECK(client.open() == 0);
+      CHECK(requests == 1);
+    }
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "client deadlines: a head that comes byte by byte is late too") {
+  in_thread([&] {
+    ScriptedServer server{*loop, [&](Socket& socket, int) {
+                            receive_request(socket);
+                            say(socket, "HTTP/1.1 200 OK\r\nA: ");
+                            while (socket.send("a", long_time)) {
+                              if (this_thread::sleep_for(1ms)) return;
+                            }
+                          }};
+    Client client{impatient(a_moment)};
+    CHECK(client.get(server.url("/"), long_time).error() == http::Errc::head_too_slow);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture,
+                 "client deadlines: on a connection that was idle the head is no later") {
+  in_thread([&] {
+    int requests = 0;
+    ScriptedServer server{*loop, [&](Socket& socket, int) {
+                            receive_request(socket);
+                            say(socket, ok);
+                            while (!receive_request(socket).empty()) ++requests;
+                          }};
+    Client client{impatient(500ms)};
+    CHECK(client.get(server.url("/"), long_time)->read_body().value() == "ok");
+    CHECK(client.get(server.url("/"), long_time).error() == http::Errc::head_too_slow);
+    CHECK(requests == 1);  // it isn't asked again
+    CHECK(client.open() == 0);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "client deadlines: only the head has to be there in its time") {
+  in_thread([&] {
+    Event go;
+    ScriptedServer server{*loop, [&](Socket& socket, int) {
+                            while (!receive_request(socket).empty()) {
+                              say(socket, ok.substr(0, ok.size() - 2));
+                              CHECK(!go.wait(long_time));
+                              say(socket, "ok");
+                            }
+                          }};
+    constexpr std::chrono::milliseconds limit{500};
+    Client client{impatient(limit)};
+    ClientRequest upload{.url = server.url("/"), .method = Method::put};
+    upload.content_length = 1;
+    upload.produce = [&](BodyWriter& out) {
+      if (const auto error = out.write("")) return error;  // the head: from then on it takes longer
+      if (const auto error = this_thread::sleep_for(limit + 1ms)) return error;
+      return out.write("x");
+    };
+    auto response = client.send(upload, long_time).value();
+    std::array<std::byte, 2> buffer;
+    CHECK(response.recv(buffer, limit + 1ms).error == std::errc::timed_out);
+    go.set();
+    CHECK(response.read_body().value() == "ok");
+    CHECK(client.idle() == 1);
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "client deadlines: the one that comes first is told") {
+  in_thread([&] {
+    ScriptedServer server{*loop, [](Socket& socket, int) { stay(socket); }};
+    Client client{impatient(long_time)};
+    const auto error = client.get(server.url("/"), a_moment).error();
+    CHECK(error == std::errc::timed_out);
+    CHECK(error != http::Errc::head_too_slow);
+    // A connection may have one of its own, which is neither.
+    auto options = impatient(long_time);
+    options.connect = [](const std::string& host, std::uint16_t port, Timeout timeout) {
+      auto socket = connect(host, port, timeout);
+      if (socket) socket->set_idle_timeout(a_moment);
+      return socket;
+    };
+    Client idle{options};
+    const auto other = idle.get(server.url("/"), long_time).error();
+    CHECK(other == std::errc::timed_out);
+    CHECK(other != http::Errc::head_too_slow);
   });
 }
 
