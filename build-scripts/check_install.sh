@@ -164,7 +164,7 @@ by_find_package by-shared -DCMAKE_PREFIX_PATH="$work/shared"
 delays "$work/by-shared-c/delay"
 by_pkg_config by-shared "$work/shared/lib/$multiarch"
 
-quietly "$work/static.log" cmake --preset release -B "$work/static-build" -DBUILD_SHARED_LIBS=OFF -DCMAKE_UNITY_BUILD=ON \
+quietly "$work/static.log" cmake --preset release -B "$work/static-build" -DBUILD_SHARED_LIBS=OFF \
   -DEVCORO_BUILD_TESTS=OFF -DEVCORO_BUILD_PROGRAMS=OFF -DEVCORO_BUILD_TUTORIAL=OFF
 quietly "$work/static.log" cmake --build "$work/static-build"
 quietly "$work/static.log" cmake --install "$work/static-build" --prefix "$work/static"

@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 packages_of() {
   case $1 in
-    build) echo g++ cmake ninja-build pkgconf libc-ares-dev libcli11-dev libevent-dev libssl-dev node-llhttp zlib1g-dev ;;
+    build) echo ccache g++ cmake ninja-build pkgconf libc-ares-dev libcli11-dev libevent-dev libssl-dev node-llhttp zlib1g-dev ;;
     run) echo curl netcat-openbsd ;; # what the server says to try it with
     # With valgrind's headers there, the build tells valgrind where the coroutine stacks are.
     # nft and ip make networks that lose packets.

@@ -13,6 +13,21 @@ die() {
 # need GROUP...: has the Debian packages of these groups installed.
 need() {
   "$root/build-scripts/install_packages.sh" "$@"
+  use_ccache
+}
+
+# use_ccache: what one build has compiled, others take from a cache, if ccache is there. The builds for
+# the tests, for the benchmarks and for the packages have the same libraries, by the same options.
+use_ccache() {
+  command -v ccache >/dev/null || return 0
+  export CMAKE_C_COMPILER_LAUNCHER=${CMAKE_C_COMPILER_LAUNCHER-ccache}
+  export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+  export CCACHE_DIR=${CCACHE_DIR-$root/build/ccache}
+  # The build directory, which debug information has, is no reason to compile again: the paths of the
+  # sources are whole ones.
+  export CCACHE_NOHASHDIR=1
+  # The compiler's own list of what it has read spares a run of the preprocessor.
+  export CCACHE_DEPEND=1
 }
 
 # quietly LOG COMMAND...: keeps what the command prints in LOG, and shows it only when it fails.
