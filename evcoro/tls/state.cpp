@@ -3,13 +3,13 @@
 
 #include <openssl/err.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
 
+#include <evcoro/detail/process.hpp>
 #include <evcoro/error.hpp>
 #include <evcoro/tls/detail/names.hpp>
 #include <evcoro/tls/error.hpp>
@@ -19,7 +19,7 @@ namespace evcoro::detail {
 // --- making ---
 
 TlsState::TlsState(std::shared_ptr<TlsCore> core, Openssl<SSL> ssl) noexcept
-    : core_(std::move(core)), ssl_(std::move(ssl)), process_(::getpid()) {}
+    : core_(std::move(core)), ssl_(std::move(ssl)), process_(watch_forks()) {}
 
 TlsState* TlsState::make(Socket& socket, std::shared_ptr<TlsCore> core,
                          std::string_view server_name,
@@ -114,7 +114,7 @@ void TlsState::close() noexcept {
   const Hold hold{*this};
   --references_;
   const bool is_open = is_ready_ && !failure_ && !has_notified_ && !is_writing_;
-  if (is_open && sending_.empty() && ::SSL_in_init(ssl()) == 0 && ::getpid() == process_) {
+  if (is_open && sending_.empty() && ::SSL_in_init(ssl()) == 0 && watch_forks() == process_) {
     has_notified_ = true;
     static_cast<void>(step([&](std::size_t&) { return ::SSL_shutdown(ssl()) < 0 ? -1 : 1; }));
     send_at_once();

@@ -10,8 +10,6 @@
 // encrypted.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -142,7 +140,7 @@ class TlsState {
   const Host* host_ = nullptr;  // one of hosts_
   std::string requested_name_;
   std::string session_key_;
-  const pid_t process_;  // that made it: in a child of that, nothing is sent
+  const int process_;  // that made it: in a child of that, nothing is sent
 
   int references_ = 1;
   bool is_ready_ = false;       // the handshake has succeeded
