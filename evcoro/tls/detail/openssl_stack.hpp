@@ -1,7 +1,7 @@
 // on_openssl_stack() runs what calls OpenSSL on a stack of its own, of which each loop has one: its
-// calls take up to 14 KiB (see the README; a test bounds it), and none of them blocks. So the
-// stacks of connections stay small, whose pages would stay resident, and the one that is used is in
-// the cache.
+// calls take some 10 KiB (see the README; a test bounds it), and none of them blocks. So the stacks
+// of connections stay small, whose pages would stay resident, and the one that is used is in the
+// cache.
 #pragma once
 
 #include <cstddef>
