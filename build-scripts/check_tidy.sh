@@ -7,8 +7,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 need build check
 
-# A build directory of its own: only the compile commands are wanted, and no tests.
-quietly build/tidy/configure.log cmake --preset clang -B build/tidy --fresh -DEVCORO_BUILD_TESTS=OFF \
+# A build directory of its own: only the compile commands are wanted, and no tests. A new one each time,
+# or sources that are gone would be looked for.
+rm -rf build/tidy
+quietly build/tidy/configure.log cmake --preset clang -B build/tidy -DEVCORO_BUILD_TESTS=OFF \
   -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=0
 
 # tidy FILE: silent when all is well, where clang-tidy still counts the warnings that it suppressed.
