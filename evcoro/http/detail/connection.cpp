@@ -44,28 +44,31 @@ bool Connection::wait_for_request() {
   return true;
 }
 
+// Waits for a request, and in between can be ended without loss. One that comes at that moment is
+// served.
+template <class Wait>
+std::error_code Connection::wait_idly(bool is_idle, Wait wait) {
+  if (entry_ == nullptr) return wait();
+  entry_->set_idle(is_idle);
+  const std::error_code error = wait();
+  entry_->set_idle(false);
+  const bool was_ended = entry_->take_ended_idle();
+  if (!error && was_ended) this_thread::acknowledge_cancellation();
+  return error;
+}
+
 bool Connection::wait_without_memory() {
   const auto& limits = options_.limits;
   const TimePoint deadline = Timeout{count_ == 0 ? limits.head : limits.keep_alive}.deadline();
   while (true) {
     leave_memory();
-    if (!wait_idly(deadline)) return false;
+    if (wait_idly(count_ > 0, [&] { return stream_.wait_readable(deadline); })) return false;
     take_memory();
     const IoResult in = stream_.recv(input_.room(), no_wait);
     input_.added(in.count);
     if (in.error != std::errc::timed_out) return !in.error && in.count > 0;
+    if (count_ > 0 && is_draining()) return false;
   }
-}
-
-// False if nothing has come.
-bool Connection::wait_idly(TimePoint deadline) {
-  if (entry_ != nullptr) entry_->set_idle(count_ > 0);
-  const auto error = stream_.wait_readable(deadline);
-  if (entry_ == nullptr) return !error;
-  entry_->set_idle(false);
-  const bool was_ended = entry_->take_ended_idle();
-  if (!error && was_ended) this_thread::acknowledge_cancellation();
-  return !error;
 }
 
 // --- the head ---
@@ -89,7 +92,8 @@ bool Connection::receive_head(bool has_begun, TimePoint& deadline) {
   const Timeout timeout = has_begun    ? Timeout{deadline}
                           : waits_here ? Timeout{limits.keep_alive}
                                        : Timeout{limits.head};
-  const IoResult in = stream_.recv(input_.room(), timeout);
+  IoResult in;
+  wait_idly(waits_here, [&] { return (in = stream_.recv(input_.room(), timeout)).error; });
   if (in.error == std::errc::timed_out && has_begun) answer(Status::request_timeout);
   input_.added(in.count);
   return !in.error && in.count > 0;

@@ -82,7 +82,8 @@ class Connection {
  private:
   bool wait_for_request();
   bool wait_without_memory();
-  bool wait_idly(TimePoint deadline);
+  template <class Wait>
+  std::error_code wait_idly(bool is_idle, Wait wait);
   void take_memory();
   void leave_memory() noexcept;
   bool read_head();

@@ -20,6 +20,32 @@ using namespace std::chrono_literals;
 using support::LoopFixture;
 using support::RawSocket;
 
+namespace {
+
+// BareStream is a socket for which nobody can wait without a buffer.
+struct BareStream {
+  Socket& socket;
+
+  IoResult recv(std::span<std::byte> buffer, Timeout timeout) {
+    return socket.recv(buffer, timeout);
+  }
+  IoResult send(std::span<const std::byte> data, Timeout timeout) {
+    return socket.send(data, timeout);
+  }
+};
+
+// WrongStream says once, behind the first request, that there is something, and is wrong.
+struct WrongStream : BareStream {
+  Event& is_wrong;
+  int waits = 0;
+
+  std::error_code wait_readable(Timeout timeout) {
+    return ++waits == 2 ? is_wrong.wait(timeout) : socket.wait_readable(timeout);
+  }
+};
+
+}  // namespace
+
 TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle and answers who is not") {
   stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
@@ -52,6 +78,33 @@ TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle and answers who
     CHECK(last.field("Connection") == "close");
     CHECK(!drain.join().value().error);
     CHECK(support::ends(busy));
+  });
+}
+
+TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle on any stream") {
+  Event is_wrong;
+  const std::vector<Secure> layers{
+      [&](Socket& socket, const std::function<void(AnyStream)>& serve) {
+        WrongStream stream{{socket}, is_wrong};
+        serve(stream);
+      },
+      [](Socket& socket, const std::function<void(AnyStream)>& serve) {
+        BareStream stream{socket};
+        serve(stream);
+      }};
+  stacks::StackPool others{support::connection_stacks(8)};
+  in_thread([&] {
+    for (const Secure& layer : layers) {
+      ServerOptions options;
+      options.acceptor.stacks = &others;
+      options.secure = layer;
+      Server server{*loop, support::loopback(), support::echo_body, options};
+      const auto idle = RawSocket::connected_to(server.local_address());
+      CHECK(support::ask_hello(idle).status == 200);
+      is_wrong.set();  // its thread is told so, and cancelled, before it runs
+      CHECK(!server.drain(support::long_time));
+      CHECK(support::ends(idle));
+    }
   });
 }
 
