@@ -94,7 +94,10 @@ bool Connection::receive_head(bool has_begun, TimePoint& deadline) {
                                        : Timeout{limits.head};
   IoResult in;
   wait_idly(waits_here, [&] { return (in = stream_.recv(input_.room(), timeout)).error; });
-  if (in.error == std::errc::timed_out && has_begun) answer(Status::request_timeout);
+  if (in.error == std::errc::timed_out && has_begun) {
+    answer(Status::request_timeout);
+    has_unread_ = false;  // nothing has come in time
+  }
   input_.added(in.count);
   return !in.error && in.count > 0;
 }
