@@ -48,8 +48,8 @@ namespace evcoro::http {
 
 struct ClientOptions {
   // Of the limits those hold that are about a head (request_line is for the first line of a
-  // response), body for read_body(), chunk_extension, trailers; unread_body, and linger, for what
-  // of a redirect's body is read to keep the connection.
+  // response), body for read_body(), chunk_extension, trailers; unread_body for what of a
+  // redirect's body is read, if it comes within a second, to keep the connection.
   Limits limits = {};
 
   // Connections, idle ones too. Who needs one more waits.

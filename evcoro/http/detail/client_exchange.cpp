@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -202,6 +203,12 @@ void ClientExchange::skip_rest(Timeout timeout) {
     skipped += in.count;
   }
   lease_.close();
+}
+
+// A new connection costs less than to wait for longer.
+void ClientExchange::drain() {
+  constexpr std::chrono::seconds soon{1};
+  skip_rest(soon);
 }
 
 Result<OwnedStream> ClientExchange::upgrade() {

@@ -52,7 +52,7 @@ class ClientExchange {
   bool is_complete() const noexcept { return reader_.is_over(); }
 
   // drain() reads what is left of the body, if that is little and comes soon.
-  void drain() { skip_rest(options_->limits.linger); }
+  void drain();
 
   Result<OwnedStream> upgrade();
   void close() noexcept { lease_.close(); }

@@ -232,6 +232,18 @@ TEST_CASE_METHOD(LoopFixture, "client redirects: a body that was streamed can't 
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "client redirects: a body that doesn't come is not waited for") {
+  in_thread([&] {
+    Wire wire;
+    auto& slow = wire.push({"HTTP/1.1 302 Found\r\nLocation: /2\r\nContent-Length: 9\r\n\r\n"});
+    slow.end = std::make_error_code(std::errc::timed_out);
+    wire.push({end});
+    Client client{*loop, wire.options()};
+    CHECK(client.get("https://a/", std::chrono::hours{1})->read_body().value() == "end");
+    CHECK(slow.last_timeout.deadline() < Clock::now() + std::chrono::seconds{2});
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "client redirects: use the same connection") {
   in_thread([&] {
     support::ScriptedServer server{*loop, [](Socket& socket, int) {
