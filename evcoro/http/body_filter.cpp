@@ -57,12 +57,12 @@ std::error_code Response::send_filtered(std::string_view body) {
     if (!filter.pass(body, BodyFilter::Pass::end, filtered)) {
       return cut(connection_.output(), std::make_error_code(std::errc::not_enough_memory));
     }
+    has_length_ = false;
+    return send(filtered);
   } catch (...) {
     if (!has_begun()) fields().clear();  // the filter's are about what isn't sent
     throw;
   }
-  has_length_ = false;
-  return send(filtered);
 }
 
 // A part that was filtered is a chunk of its own; there may be nothing of it.

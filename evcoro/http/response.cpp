@@ -96,7 +96,7 @@ void Response::append_head(std::optional<std::uint64_t> length) {
 }
 
 // Without a length the body is chunked, or ends with the connection.
-std::error_code Response::begin(std::optional<std::uint64_t> length) {
+std::error_code Response::begin(std::optional<std::uint64_t> length) try {
   if (const auto error = check_open()) return error;
   connection_.grant_last_word();
   if (filter_ != nullptr && !filter_->begin(*this, length)) filter_ = nullptr;
@@ -112,6 +112,9 @@ std::error_code Response::begin(std::optional<std::uint64_t> length) {
   has_length_ = length.has_value();
   length_ = length.value_or(0);
   return {};
+} catch (...) {
+  if (std::exchange(filter_, nullptr) != nullptr) fields().clear();  // see send_filtered()
+  throw;
 }
 
 std::error_code Response::finish() {

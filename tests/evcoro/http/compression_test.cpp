@@ -10,6 +10,7 @@
 #include <evcoro/http/body_filter.hpp>
 #include <evcoro/http/error.hpp>
 #include <evcoro/http/files.hpp>
+#include <support/failing_new.hpp>
 #include <support/folder.hpp>
 #include <support/http.hpp>
 
@@ -338,6 +339,26 @@ TEST_CASE("compression: a body that fails behind the beginning of the response c
       }));
   CHECK(support::status_of(sent) == 200);
   CHECK(!sent.ends_with("0\r\n\r\n"));
+}
+
+TEST_CASE("compression: who catches a lack of memory can send something else as it is") {
+  for (const bool is_whole : {false, true}) {
+    int caught = 0;
+    support::fail_each_new([&](support::FailingNew& failing) {
+      support::PieceStream stream{{request_with(gzip)}};
+      stream.sent.reserve(20'000);
+      serve(stream, Compression{}.wrap([&](Request&, Response& response) {
+        response.fields().set("Content-Type", "text/plain");
+        response.fields().set("A", std::string(3000, 'a'));
+        const bool has_memory = failing.run(
+            [&] { static_cast<void>(is_whole ? response.send(text()) : response.write(text())); });
+        if (!has_memory && !response.send("sorry")) ++caught;
+      }));
+      if (!stream.sent.ends_with("sorry")) return;
+      CHECK(stream.sent.find("Content-Encoding") == std::string::npos);
+    });
+    CHECK(caught > 0);
+  }
 }
 
 TEST_CASE("compression: as a middleware with several requests") {
