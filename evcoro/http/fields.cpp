@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 #include <evcoro/http/detail/text.hpp>
@@ -97,15 +98,19 @@ std::error_code Fields::add(std::string_view name, std::string_view value) {
 std::error_code Fields::set(std::string_view name, std::string_view value) {
   value = detail::trim(value);
   if (const auto error = check(name, value)) return error;
-  if (contains(name)) {
-    const std::string owned_name{name};
-    const std::string owned_value{value};
-    erase(owned_name);
-    append(owned_name, owned_value);
-  } else {
-    append(name, value);
-  }
+  const bool replaces = contains(name);
+  append(name, value);
+  if (replaces) erase_namesakes_of_last();
   return {};
+}
+
+void Fields::erase_namesakes_of_last() noexcept {
+  const std::string_view name = (*this)[size() - 1].name;
+  const auto last = std::prev(entries_.end());
+  const auto is_namesake = [&](const detail::FieldEntry& entry) {
+    return equals_ignoring_case({text() + entry.name, entry.name_size}, name);
+  };
+  entries_.erase(std::remove_if(entries_.begin(), last, is_namesake), last);
 }
 
 // All is as it was if memory doesn't suffice.

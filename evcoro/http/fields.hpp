@@ -114,6 +114,7 @@ class EVCORO_API Fields {
   bool refuses(std::string_view name) const noexcept;
   std::error_code check(std::string_view name, std::string_view value) const noexcept;
   void append(std::string_view name, std::string_view value);
+  void erase_namesakes_of_last() noexcept;
   bool is_own(std::string_view part) const noexcept;
   void own_text();
 

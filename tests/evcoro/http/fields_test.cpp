@@ -5,6 +5,7 @@
 #include <evcoro/http/status.hpp>
 #include <evcoro/http/uri.hpp>
 #include <support/catch.hpp>
+#include <support/failing_new.hpp>
 
 using namespace evcoro::http;
 
@@ -80,6 +81,19 @@ TEST_CASE("targets: parameters of a query") {
   CHECK(parameters.get("x") == "1");
   CHECK(!parameters.get("y"));
   CHECK(QueryParameters{""}.begin() == QueryParameters{""}.end());
+}
+
+TEST_CASE("fields: one for which there is no memory takes no other's place") {
+  const std::string value(100, 'v');
+  support::fail_each_new([&](support::FailingNew& failing) {
+    Fields fields;
+    CHECK(!fields.add("A", "1"));
+    CHECK(!fields.add("B", "2"));
+    const bool is_set = failing.run([&] { static_cast<void>(fields.set("a", value)); });
+    CHECK(fields.get("A") == (is_set ? value : "1"));
+    CHECK(fields.count("A") == 1);
+    CHECK(fields.get("B") == "2");
+  });
 }
 
 TEST_CASE("errors: messages and errnos") {
