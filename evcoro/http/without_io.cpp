@@ -73,7 +73,8 @@ void append_response(std::string& out, const RequestParser& request,
     const std::size_t own = response.fields ? HeadWriter::size_of(*response.fields) : 0;
     HeadWriter head{out, HeadWriter::room + own};
     head.status_line(response.status);
-    head.text(detail::date_line());
+    const bool has_date = response.fields != nullptr && response.fields->contains("Date");
+    if (!has_date) head.text(detail::date_line());
     if (response.fields != nullptr) head.fields(*response.fields);
     if (may_have_body) head.content_length(response.body.size());
     head.end(closes, request.minor_version() == 0);

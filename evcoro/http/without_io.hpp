@@ -90,9 +90,9 @@ struct WholeResponse {
   bool closes = false;             // the connection, though the client wants to keep it
 };
 
-// append_response() appends response to out, with what Response adds: Date, Content-Length, and
-// Connection where it is needed. The body is left out for HEAD, 204 and 304. request has a head
-// that is whole or has failed. Throws std::bad_alloc.
+// append_response() appends response to out, with what Response adds: Date, unless there is one,
+// Content-Length, and Connection where it is needed. The body is left out for HEAD, 204 and 304.
+// request has a head that is whole or has failed. Throws std::bad_alloc.
 EVCORO_API void append_response(std::string& out, const RequestParser& request,
                                 const WholeResponse& response);
 

@@ -131,4 +131,9 @@ TEST_CASE("a response without I/O has what it is given") {
         "HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
         "Connection: close\r\n\r\nhiHTTP/1.1 204 No Content\r\n\r\n");
   CHECK(out.find("\r\nDate: ") != out.npos);
+  REQUIRE_FALSE(fields.set("Date", "Sun, 06 Nov 1994 08:49:37 GMT"));
+  out.clear();
+  append_response(out, parser, {.fields = &fields});
+  CHECK(out.find("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n") != out.npos);
+  CHECK(out.find("\r\nDate: ") == out.rfind("\r\nDate: "));
 }
