@@ -98,10 +98,10 @@ class EVCORO_API Client {
   // send() asks, and returns when the head of the response is there. Errors: those of
   // parse_url(); Errc::no_secure_layer, invalid_proxy, proxy_refused; of redirects
   // too_many_redirects, unsafe_redirect, body_not_repeatable; of the request reserved_field,
-  // invalid_field_value, body_not_allowed, wrong_length; what connect and secure say; malformed
-  // for a response that breaks the rules, or a limit; head_too_slow; evcoro::Errc::unexpected_end
-  // for none; those of all blocking calls. Throws std::bad_alloc, and what the options' functions
-  // throw.
+  // invalid_field_value, wrong_length; what connect, secure and a producer say; malformed for a
+  // response that breaks the rules, or a limit; head_too_slow; evcoro::Errc::unexpected_end for
+  // none; those of all blocking calls. Throws std::bad_alloc, and what the functions of options and
+  // request throw.
   Result<ClientResponse> send(const ClientRequest& request, Timeout timeout = {});
 
   Result<ClientResponse> get(std::string url, Timeout timeout = {});

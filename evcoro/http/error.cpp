@@ -48,8 +48,8 @@ Text text_of(Errc error) noexcept {
       return {EPROTONOSUPPORT, "the client speaks http and https only"};
     case Errc::no_secure_layer:
       return {EPROTONOSUPPORT,
-              "https needs TLS: set ClientOptions::secure to a function that makes a TlsSocket of "
-              "the library evcoro::tls"};
+              "https needs TLS: set ClientOptions::secure, as by secure_by() of the library "
+              "evcoro::tls"};
     case Errc::invalid_proxy:
       return {EINVAL, "the proxy is not such as \"host:port\" or \"http://host:port\""};
     case Errc::proxy_refused:

@@ -13,7 +13,6 @@ void RequestCounts::record(const Exchange& exchange) noexcept {
   const auto found = std::ranges::lower_bound(bounds_, exchange.duration);
   add(in_bucket_[static_cast<std::size_t>(found - bounds_.begin())], 1);
   add(nanoseconds_, static_cast<std::uint64_t>(exchange.duration.count()));
-  add(measured_, 1);
 }
 
 void RequestCounts::add_to(RequestTotals& totals) const noexcept {
@@ -21,7 +20,6 @@ void RequestCounts::add_to(RequestTotals& totals) const noexcept {
   for (std::size_t i = 0; i < code_count; ++i) totals.by_code[i] += value(by_code_[i]);
   for (std::size_t i = 0; i < in_bucket_.size(); ++i) totals.in_bucket[i] += value(in_bucket_[i]);
   totals.nanoseconds += value(nanoseconds_);
-  totals.measured += value(measured_);
   totals.bytes += value(bytes_);
   totals.incomplete += value(incomplete_);
 }

@@ -26,7 +26,6 @@ struct RequestTotals {
   std::vector<std::uint64_t> by_code = std::vector<std::uint64_t>(code_count);
   std::vector<std::uint64_t> in_bucket;
   std::uint64_t nanoseconds = 0;
-  std::uint64_t measured = 0;  // have a duration
   std::uint64_t bytes = 0;
   std::uint64_t incomplete = 0;
 };
@@ -56,7 +55,6 @@ class RequestCounts {
   std::array<Number, code_count> by_code_{};
   std::vector<Number> in_bucket_;
   Number nanoseconds_{0};
-  Number measured_{0};
   Number bytes_{0};
   Number incomplete_{0};
 };
