@@ -9,6 +9,7 @@
 #include <evcoro/http/detail/fields_access.hpp>
 #include <evcoro/http/detail/head.hpp>
 #include <evcoro/http/detail/redirect.hpp>
+#include <evcoro/http/detail/userinfo.hpp>
 #include <evcoro/http/error.hpp>
 #include <evcoro/loop.hpp>
 
@@ -34,10 +35,10 @@ bool is_idempotent(Method method) noexcept {
 }
 
 // Those that may use the same connections have the same key.
-std::string make_key(const Url& url, const std::optional<Url>& proxy) {
+std::string make_key(const Url& url, const std::optional<Proxy>& proxy) {
   std::string origin = std::string{url.scheme()} + "://" + url.authority_with_port();
   if (!proxy) return origin;
-  const std::string by = " by " + proxy->authority_with_port();
+  const std::string by = " by " + proxy->url.authority_with_port();
   return url.is_secure ? origin + by : "http" + by;
 }
 
@@ -57,6 +58,23 @@ Result<Fields> check_fields(const ClientRequest& request) {
   return checked;
 }
 
+// What is asked for first. The user and the password of a URL are the field of its server, for
+// whom that is left out where a redirect leads elsewhere.
+Result<Redirection> begin(const ClientRequest& request) {
+  std::string text = request.url;
+  const auto authorization = take_userinfo(text);
+  if (!authorization) return authorization.error();
+  auto url = parse_url(text);
+  if (!url) return url.error();
+  auto fields = check_fields(request);
+  if (!fields) return fields.error();
+  if (!authorization->empty() && !fields->contains("Authorization")) {
+    if (const auto error = fields->add("Authorization", *authorization)) return error;
+  }
+  return Redirection{request.method, *std::move(url), *std::move(fields),
+                     request.produce != nullptr || !request.body.empty()};
+}
+
 }  // namespace
 
 class ClientState {
@@ -69,7 +87,7 @@ class ClientState {
  private:
   Result<OwnExchange> perform(const ClientRequest& request, const Redirection& what,
                               TimePoint deadline);
-  Result<OwnExchange> attempt(const RequestPlan& plan, const std::optional<Url>& proxy,
+  Result<OwnExchange> attempt(const RequestPlan& plan, const std::optional<Proxy>& proxy,
                               bool is_retry, bool& may_retry, TimePoint deadline);
 
   std::shared_ptr<const ClientOptions> options_;
@@ -93,14 +111,13 @@ ClientState::ClientState(Loop& loop, ClientOptions options)
 }
 
 // On one connection. may_retry says whether another one may do better.
-Result<OwnExchange> ClientState::attempt(const RequestPlan& plan, const std::optional<Url>& proxy,
+Result<OwnExchange> ClientState::attempt(const RequestPlan& plan, const std::optional<Proxy>& proxy,
                                          bool is_retry, bool& may_retry, TimePoint deadline) {
   auto lease = pool_->take(make_key(plan.url, proxy), is_retry, deadline);
   if (!lease) return lease.error();
   const bool is_reused = static_cast<bool>(lease->stream());
   if (!is_reused) {
-    auto stream = connect_client(*options_, plan.url, proxy,
-                                 plan.fields.get_or("Proxy-Authorization"), deadline);
+    auto stream = connect_client(*options_, plan.url, proxy, plan.proxy_authorization, deadline);
     if (!stream) return stream.error();
     lease->stream() = std::move(*stream);
   }
@@ -116,11 +133,14 @@ Result<OwnExchange> ClientState::perform(const ClientRequest& request, const Red
   if (what.url.is_secure && !options_->secure) return Errc::no_secure_layer;
   const auto proxy = proxy_.proxy_for(what.url);
   if (!proxy) return proxy.error();
+  const auto own_authorization = what.fields.get("Proxy-Authorization");
+  const std::string_view authorization = *proxy ? (*proxy)->authorization : std::string_view{};
   const RequestPlan plan{.request = request,
                          .method = what.method,
                          .url = what.url,
                          .fields = what.fields,
                          .user_agent = options_->user_agent,
+                         .proxy_authorization = own_authorization.value_or(authorization),
                          .has_body = what.has_body,
                          .is_proxied = proxy->has_value() && !what.url.is_secure};
   bool may_retry = false;
@@ -130,12 +150,9 @@ Result<OwnExchange> ClientState::perform(const ClientRequest& request, const Red
 }
 
 Result<ClientResponse> ClientState::send(const ClientRequest& request, TimePoint deadline) {
-  auto url = parse_url(request.url);
-  if (!url) return url.error();
-  auto fields = check_fields(request);
-  if (!fields) return fields.error();
-  Redirection what{request.method, std::move(*url), std::move(*fields),
-                   request.produce != nullptr || !request.body.empty()};
+  auto begun = begin(request);
+  if (!begun) return begun.error();
+  Redirection what = *std::move(begun);
   for (std::size_t redirects = 0;; ++redirects) {
     auto exchange = perform(request, what, deadline);
     if (!exchange) return exchange.error();

@@ -61,7 +61,10 @@ class EVCORO_API BodyWriter {
 using BodyProducer = std::function<std::error_code(BodyWriter& out)>;
 
 struct ClientRequest {
-  std::string url;  // see parse_url()
+  // See parse_url(). A user and a password in it, "http://user:password@host/", percent-encoded,
+  // are told to that server only, as the field Authorization (Basic, RFC 7617), unless there is one
+  // in fields. Where they can't be (see ProxySettings), it is Errc::invalid_url.
+  std::string url;
   Method method = Method::get;
 
   // Host, if there is none here, and all that is about lengths and the connection are set by the

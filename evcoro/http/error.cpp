@@ -43,7 +43,9 @@ Text text_of(Errc error) noexcept {
     case Errc::invalid_url:
       return {EINVAL, "this is no absolute URL, or has characters that a URL can't have"};
     case Errc::userinfo_in_url:
-      return {EINVAL, "a URL has no user and no password here: set the field Authorization"};
+      return {EINVAL,
+              "a URL has no user and no password here; a client's may have, or the field "
+              "Authorization"};
     case Errc::unknown_scheme:
       return {EPROTONOSUPPORT, "the client speaks http and https only"};
     case Errc::no_secure_layer:
@@ -51,7 +53,9 @@ Text text_of(Errc error) noexcept {
               "https needs TLS: set ClientOptions::secure, as by secure_by() of the library "
               "evcoro::tls"};
     case Errc::invalid_proxy:
-      return {EINVAL, "the proxy is not such as \"host:port\" or \"http://host:port\""};
+      return {EINVAL,
+              "the proxy is not such as \"host:port\", \"http://host:port\" or "
+              "\"http://user:password@host:port\", percent-encoded"};
     case Errc::proxy_refused:
       return {ECONNREFUSED, "the proxy doesn't make a tunnel to this host"};
     case Errc::too_many_redirects:

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <evcoro/http/detail/text.hpp>
+#include <evcoro/http/detail/userinfo.hpp>
 #include <evcoro/http/error.hpp>
 
 namespace evcoro::http {
@@ -44,6 +45,18 @@ bool matches(std::string_view entry, const Url& url) {
   return is_domain_of(entry, host);
 }
 
+// A "#" might be meant as part of a password, but would end the URL.
+Result<Proxy> read_setting(std::string_view setting) {
+  const bool has_scheme = setting.find("://") != std::string_view::npos;
+  std::string text = std::string{has_scheme ? "" : "http://"}.append(setting);
+  auto authorization = detail::take_userinfo(text);
+  auto url = parse_url(text);
+  const bool is_plain = setting.find('#') == std::string_view::npos;
+  if (!authorization || !url || !is_plain) return Errc::invalid_proxy;
+  if (url->is_secure || url->target != "/") return Errc::invalid_proxy;
+  return Proxy{.url = *std::move(url), .authorization = *std::move(authorization)};
+}
+
 }  // namespace
 
 ProxySettings ProxySettings::from_environment() {
@@ -52,18 +65,17 @@ ProxySettings ProxySettings::from_environment() {
           .exceptions = variable({"no_proxy", "NO_PROXY"})};
 }
 
-Result<std::optional<Url>> ProxySettings::proxy_for(const Url& url) const {
+Result<std::optional<Proxy>> ProxySettings::proxy_for(const Url& url) const {
   const std::string_view setting = detail::trim(url.is_secure ? https : http);
-  if (setting.empty()) return std::optional<Url>{};
+  if (setting.empty()) return std::optional<Proxy>{};
   bool is_exception = false;
   detail::for_each_element(exceptions, [&](std::string_view entry) {
     if (!entry.empty() && matches(entry, url)) is_exception = true;
   });
-  if (is_exception) return std::optional<Url>{};
-  const bool has_scheme = setting.find("://") != std::string_view::npos;
-  const auto proxy = parse_url(std::string{has_scheme ? "" : "http://"}.append(setting));
-  if (!proxy || proxy->is_secure || proxy->target != "/") return Errc::invalid_proxy;
-  return std::optional<Url>{*proxy};
+  if (is_exception) return std::optional<Proxy>{};
+  auto proxy = read_setting(setting);
+  if (!proxy) return proxy.error();
+  return std::optional<Proxy>{*std::move(proxy)};
 }
 
 }  // namespace evcoro::http

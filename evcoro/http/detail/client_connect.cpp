@@ -60,10 +60,10 @@ std::error_code make_tunnel(Socket& socket, const ClientOptions& options, const 
 }  // namespace
 
 Result<OwnedStream> connect_client(const ClientOptions& options, const Url& url,
-                                   const std::optional<Url>& proxy, std::string_view authorization,
-                                   TimePoint deadline) {
+                                   const std::optional<Proxy>& proxy,
+                                   std::string_view authorization, TimePoint deadline) {
   const TimePoint until = std::min(deadline, Timeout{options.connect_timeout}.deadline());
-  const Url& peer = proxy ? *proxy : url;
+  const Url& peer = proxy ? proxy->url : url;
   Result<Socket> socket = options.connect ? options.connect(peer.host, peer.port, until)
                                           : evcoro::connect(peer.host, peer.port, until);
   if (!socket) return socket.error();

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <evcoro/http/client.hpp>
+#include <evcoro/http/proxy.hpp>
 #include <evcoro/http/url.hpp>
 #include <evcoro/io/owned_stream.hpp>
 #include <evcoro/result.hpp>
@@ -21,7 +22,7 @@ namespace evcoro::http::detail {
 // Proxy-Authorization of a CONNECT; "": none. Throws std::bad_alloc, and what the functions of the
 // options do.
 Result<OwnedStream> connect_client(const ClientOptions& options, const Url& url,
-                                   const std::optional<Url>& proxy, std::string_view authorization,
-                                   TimePoint deadline);
+                                   const std::optional<Proxy>& proxy,
+                                   std::string_view authorization, TimePoint deadline);
 
 }  // namespace evcoro::http::detail

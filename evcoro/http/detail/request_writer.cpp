@@ -44,11 +44,13 @@ void RequestWriter::append_body_fields(const RequestPlan& plan) {
 
 // The caller's. What authorizes at the proxy is told nobody else: of a tunnel CONNECT has it.
 void RequestWriter::append_fields(const RequestPlan& plan) {
+  constexpr std::string_view for_proxy = "Proxy-Authorization";
   for (const auto [name, value] : plan.fields) {
-    const bool is_for_proxy = equals_ignoring_case(name, "Proxy-Authorization");
-    if (equals_ignoring_case(name, "Host") || (is_for_proxy && !plan.is_proxied)) continue;
+    if (equals_ignoring_case(name, "Host") || equals_ignoring_case(name, for_proxy)) continue;
     append_field(out_, name, value);
   }
+  if (!plan.is_proxied || plan.proxy_authorization.empty()) return;
+  append_field(out_, for_proxy, plan.proxy_authorization);
 }
 
 void RequestWriter::append_head(const RequestPlan& plan) {

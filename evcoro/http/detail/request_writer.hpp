@@ -28,8 +28,9 @@ struct RequestPlan {
   const Url& url;
   const Fields& fields;
   std::string_view user_agent;
-  bool has_body;    // the request's has not been left out
-  bool is_proxied;  // the proxy is asked for the whole URL
+  std::string_view proxy_authorization;  // the field, or ""; for a proxy's eyes alone
+  bool has_body;                         // the request's has not been left out
+  bool is_proxied;                       // the proxy is asked for the whole URL
 
   bool is_produced() const noexcept { return has_body && request.produce != nullptr; }
   bool awaits_continue() const noexcept {

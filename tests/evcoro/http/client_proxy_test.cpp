@@ -132,6 +132,62 @@ TEST_CASE_METHOD(LoopFixture, "client proxies: what authorizes there is for nobo
   });
 }
 
+TEST_CASE_METHOD(LoopFixture,
+                 "client proxies: user and password of the setting are told them only") {
+  in_thread([&] {
+    std::vector<std::string> seen;
+    ScriptedServer proxy{*loop, [&](Socket& socket, int) {
+                           const std::string head = seen.emplace_back(receive_request(socket));
+                           if (!head.starts_with("CONNECT ")) return say(socket, ok);
+                           say(socket, "HTTP/1.1 200 Established\r\n\r\n");
+                           receive_line(socket);
+                           seen.push_back(receive_request(socket));
+                           say(socket, ok);
+                         }};
+    ScriptedServer server{*loop, [&](Socket& socket, int) {
+                            seen.push_back(receive_request(socket));
+                            say(socket, ok);
+                          }};
+    ClientOptions options;
+    options.secure = knock;
+    options.connect = [&](const std::string& host, std::uint16_t port, Timeout timeout) {
+      CHECK(host.find('@') == std::string::npos);
+      return host == "direct.test" ? connect(server.address(), timeout)
+                                   : connect(host, port, timeout);
+    };
+    const std::string setting = "http://user:a%20word@" + proxy.address().to_string();
+    ::setenv("http_proxy", setting.c_str(), 1);
+    ::setenv("https_proxy", setting.c_str(), 1);
+    ::setenv("no_proxy", "direct.test", 1);
+    Client client{options};
+    for (const char* name : {"http_proxy", "https_proxy", "no_proxy"}) ::unsetenv(name);
+    for (const char* url : {"http://a.test/", "https://a.test/", "http://direct.test/"}) {
+      auto response = client.get(url, long_time).value();
+      CHECK(response.url().to_string() == url);
+      CHECK(response.read_body().value() == "ok");
+    }
+    ClientRequest own{.url = "http://a.test/"};
+    own.fields.add("proxy-authorization", "Basic own");
+    CHECK(client.send(own, long_time)->read_body().value() == "ok");
+    const std::string name = "\r\nProxy-Authorization: ";
+    const auto tells = [&](std::size_t i, const std::string& value) {
+      return seen.at(i).find(name + value + "\r\n") != std::string::npos;
+    };
+    const auto tells_nothing = [&](std::size_t i) {
+      return seen.at(i).find("uthorization") == std::string::npos &&
+             seen.at(i).find("word") == std::string::npos;
+    };
+    REQUIRE(seen.size() == 5);
+    CHECK(tells(0, "Basic dXNlcjphIHdvcmQ="));
+    CHECK(seen[1].starts_with("CONNECT a.test:443 "));
+    CHECK(tells(1, "Basic dXNlcjphIHdvcmQ="));
+    CHECK(tells_nothing(2));  // in the tunnel
+    CHECK(tells_nothing(3));  // without a proxy
+    CHECK(tells(4, "Basic own"));
+    CHECK(!tells(4, "Basic dXNlcjphIHdvcmQ="));
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "client proxies: tunnels that aren't made") {
   const std::pair<std::string, std::error_code> cases[] = {
       {"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",

@@ -108,6 +108,21 @@ TEST_CASE_METHOD(LoopFixture, "client redirects: what is private stays with its 
   });
 }
 
+TEST_CASE_METHOD(LoopFixture, "client redirects: user and password of a URL stay with its origin") {
+  in_thread([&] {
+    Wire wire;
+    wire.push({redirect(302, "/same")});
+    wire.push({redirect(302, "https://b.test/")});
+    wire.push({end});
+    Client client{*loop, wire.options()};
+    const auto response = client.get("https://user:pw@a.test/").value();
+    CHECK(response.url().to_string() == "https://b.test/");
+    CHECK(field_of(wire.sent(0), "Authorization") == "Basic dXNlcjpwdw==");
+    CHECK(field_of(wire.sent(1), "Authorization") == "Basic dXNlcjpwdw==");
+    CHECK(!has(wire.sent(2), "Authorization"));
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "client redirects: a Host of one's own stays with its origin") {
   in_thread([&] {
     Wire wire;

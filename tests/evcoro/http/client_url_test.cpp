@@ -152,7 +152,7 @@ TEST_CASE("proxies: which requests go by one") {
                                .exceptions = "localhost, .internal,10.0.0.1,a.b:81,::1"};
   const auto by = [&](std::string_view text) {
     const auto proxy = settings.proxy_for(parse_url(text).value()).value();
-    return proxy ? proxy->authority_with_port() : "direct";
+    return proxy ? proxy->url.authority_with_port() : "direct";
   };
   CHECK(by("http://example.org/") == "proxy.test:3128");
   CHECK(by("https://example.org/") == "tunnel.test:80");
@@ -178,9 +178,37 @@ TEST_CASE("proxies: none all excepted and settings that can't be read") {
   CHECK(!ProxySettings{}.proxy_for(url).value());
   CHECK(!ProxySettings{.http = "a", .exceptions = "*"}.proxy_for(url).value());
   for (const char* bad :
-       {"https://a", "socks5://a", "http://user:secret@a", "a b", "a/path", ":1"}) {
+       {"https://a", "socks5://a", "a b", "a/path", ":1", "https://u:p@a", "u:p@", "u:p@a/path"}) {
     INFO(bad);
     CHECK(ProxySettings{.http = bad}.proxy_for(url).error() == Errc::invalid_proxy);
+  }
+}
+
+TEST_CASE("proxies: a user and a password are for the proxy") {
+  const auto url = parse_url("http://example.org/").value();
+  const auto authorization = [&](std::string setting) {
+    const auto proxy = ProxySettings{.http = std::move(setting)}.proxy_for(url).value().value();
+    CHECK(proxy.url.to_string() == "http://proxy.test:3128/");
+    return proxy.authorization;
+  };
+  CHECK(authorization("proxy.test:3128").empty());
+  CHECK(authorization("Aladdin:open%20sesame@proxy.test:3128") ==
+        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");  // RFC 7617, 2
+  CHECK(authorization("http://user:pw@proxy.test:3128") == "Basic dXNlcjpwdw==");
+  CHECK(authorization("http://user:@proxy.test:3128/") == "Basic dXNlcjo=");
+  CHECK(authorization("user@proxy.test:3128") == "Basic dXNlcjo=");  // as curl has it
+  CHECK(authorization(":pw@proxy.test:3128") == "Basic OnB3");
+  CHECK(authorization("@proxy.test:3128") == "Basic Og==");
+  CHECK(authorization("a:b:%3a@proxy.test:3128") == "Basic YTpiOjo=");
+  CHECK(authorization("a:%40%2F%23%3f%25@proxy.test:3128") == "Basic YTpALyM/JQ==");
+  CHECK(authorization("test:123%C2%A3@proxy.test:3128") == "Basic dGVzdDoxMjPCow==");  // 2.1
+  CHECK(authorization("a:!$&'()*+,;=-._~@proxy.test:3128") == "Basic YTohJCYnKCkqKyw7PS0uX34=");
+  for (const char* bad : {"a%3ab:c", "a:b%0d%0a", "a:%00", "a:%09", "a%7f:b", "a:%", "a:%2",
+                          "a:%zz", "a:b@c", "a b:c", "a:b#c", "a:1#", "a:b/c", "a:1/", "a:b?c",
+                          "a:b\\c", "a:[b]", "a:\xc2\xa3", "a:b\r\nX: y"}) {
+    INFO(bad);
+    const ProxySettings settings{.http = std::string{bad} + "@proxy.test:3128"};
+    CHECK(settings.proxy_for(url).error() == Errc::invalid_proxy);
   }
 }
 
