@@ -1,14 +1,67 @@
 // Upgraded connections, and what becomes of them when the server drains.
 #include <array>
 
+#include <evcoro/http/error.hpp>
 #include <evcoro/http/server.hpp>
 #include <support/acceptor.hpp>
 #include <support/http.hpp>
 
 using namespace evcoro;
 using namespace evcoro::http;
+using support::ask;
+using support::get_request;
 using support::LoopFixture;
 using support::RawSocket;
+using support::send_pieces;
+
+TEST_CASE("upgrades: the handler gets the stream with what has come already") {
+  const std::string head =
+      get_request("/", "Connection: keep-alive, Upgrade\r\nUpgrade: foo/1, Echo\r\n");
+  support::PieceStream stream{{head + "hel", "lo"}};
+  serve(stream, [&](Request&, Response& response) {
+    CHECK(response.upgrade("bar").error() == http::Errc::not_an_upgrade);
+    response.fields().set("A", "b");
+    auto upgraded = response.upgrade("echo").value();
+    CHECK(response.is_complete());
+    static_assert(WaitingStream<Upgraded>);
+    CHECK(!upgraded.wait_readable());
+    std::array<std::byte, 2> buffer;
+    while (const IoResult in = upgraded.recv(buffer)) {
+      if (in.count == 0) break;
+      CHECK(upgraded.send(std::span{buffer}.first(in.count)));
+    }
+  });
+  std::string_view sent = stream.sent;
+  const auto reply = support::parse_reply(sent);
+  CHECK(reply.status == 101);
+  CHECK(reply.field("Upgrade") == "echo");
+  CHECK(reply.field("Connection") == "Upgrade");
+  CHECK(reply.field("A") == "b");
+  CHECK(sent == "hello");
+}
+
+TEST_CASE("upgrades: a request that asks for one may be answered as others") {
+  const std::string text = get_request("/", "Connection: Upgrade\r\nUpgrade: h2c\r\n");
+  CHECK(ask(text + text).size() == 2);
+  ask(get_request("/", "Upgrade: echo\r\n"), [&](Request&, Response& response) {
+    CHECK(response.upgrade("echo").error() == http::Errc::not_an_upgrade);
+  });
+}
+
+TEST_CASE("upgrades: protocols may be offered in several fields") {
+  const std::string text =
+      get_request("/", "Connection: Upgrade\r\nUpgrade: echo, \r\nUpgrade: h2c\r\n");
+  for (const char* protocol : {"echo", "h2c", "", "h3"}) {
+    std::error_code error;
+    send_pieces({text}, [&](Request&, Response& response) {
+      const auto upgraded = response.upgrade(protocol);
+      if (!upgraded) error = upgraded.error();
+    });
+    const std::string_view name = protocol;
+    CHECK(error ==
+          (name == "echo" || name == "h2c" ? std::error_code{} : http::Errc::not_an_upgrade));
+  }
+}
 
 TEST_CASE_METHOD(LoopFixture, "upgrades: handlers are told that the server drains") {
   stacks::StackPool others{support::connection_stacks(8)};
