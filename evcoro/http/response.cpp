@@ -1,7 +1,5 @@
 #include <evcoro/http/response.hpp>
 
-#include <algorithm>
-#include <cstring>
 #include <string>
 
 #include <evcoro/http/body_filter.hpp>
@@ -281,10 +279,7 @@ Result<Upgraded> Response::upgrade(std::string_view protocol) {
 IoResult Upgraded::recv(std::span<std::byte> buffer, Timeout timeout) {
   detail::Input& input = connection_->input();
   if (input.empty()) return connection_->stream().recv(buffer, timeout);
-  const std::size_t count = std::min(buffer.size(), input.window().size());
-  std::memcpy(buffer.data(), input.window().data(), count);
-  input.consume(count);
-  return {count};
+  return {input.take(buffer)};
 }
 
 IoResult Upgraded::send(std::span<const std::byte> data, Timeout timeout) {

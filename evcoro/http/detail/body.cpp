@@ -1,10 +1,11 @@
 #include <evcoro/http/detail/body.hpp>
 
 #include <algorithm>
-#include <cstring>
+#include <limits>
 #include <utility>
 
 #include <evcoro/error.hpp>
+#include <evcoro/http/detail/read_whole.hpp>
 #include <evcoro/http/error.hpp>
 
 namespace evcoro::http::detail {
@@ -160,12 +161,9 @@ void Body::pass(std::span<const std::byte> data) noexcept {
 }
 
 std::size_t Body::take(std::span<std::byte> buffer) noexcept {
-  const std::span<const std::byte> window = std::as_bytes(std::span{input_.window()});
-  const auto count = static_cast<std::size_t>(
-      std::min<std::uint64_t>(std::min(window.size(), buffer.size()), left()));
-  std::memcpy(buffer.data(), window.data(), count);
+  const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left()));
+  const std::size_t count = input_.take(buffer.first(most));
   pass(buffer.first(count));
-  input_.consume(count);
   return count;
 }
 
@@ -196,22 +194,11 @@ IoResult Body::read(std::span<std::byte> buffer, Timeout timeout) {
 }
 
 Result<std::string> Body::read_all(Timeout timeout) {
-  constexpr std::size_t piece = 8 * 1024;
-  constexpr std::uint64_t most_at_first = 64 * 1024;  // a length costs who announces it nothing
-  std::string all;
-  std::size_t size = 0;  // of what is there; behind it is room
-  Patience patience{timeout};
-  while (!is_over_) {
-    const auto expected =
-        std::max<std::uint64_t>(std::min(left(), most_at_first), is_chunked() ? piece : 1);
-    const auto wanted = static_cast<std::size_t>(expected);
-    if (all.size() - size < std::min(wanted, piece)) all.resize(size + wanted);
-    const IoResult in = recv(std::as_writable_bytes(std::span{all}.subspan(size)), patience.rest());
-    size += in.count;
-    if (in.error) return in.error;
-  }
-  all.resize(size);
-  return all;
+  constexpr std::uint64_t no_other_limit = std::numeric_limits<std::uint64_t>::max();
+  const auto receive_part = [this](std::span<std::byte> to, Timeout rest) {
+    return recv(to, rest);
+  };
+  return read_whole(*this, receive_part, no_other_limit, timeout);
 }
 
 // --- what nobody reads ---

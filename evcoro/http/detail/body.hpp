@@ -41,6 +41,10 @@ class Body {
   bool is_over() const noexcept { return is_over_; }
   Status failure() const noexcept { return failure_; }
 
+  // left() is how many bytes are still to come, of the body or of the chunk.
+  std::uint64_t left() const noexcept { return is_chunked() ? parser_.chunk_left() : left_; }
+  bool has_length() const noexcept { return framing_ == Framing::length; }
+
   // answer() is what to answer if the handler doesn't: the failure, or that the body didn't come in
   // the time that the handler had for it.
   Status answer() const noexcept;
@@ -67,7 +71,6 @@ class Body {
 
  private:
   bool is_chunked() const noexcept { return framing_ == Framing::chunked; }
-  std::uint64_t left() const noexcept { return is_chunked() ? parser_.chunk_left() : left_; }
   IoResult read(std::span<std::byte> buffer, Timeout timeout);
   std::error_code begin();
   std::error_code find_data(evcoro::detail::Patience& patience);

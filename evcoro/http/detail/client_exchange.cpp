@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include <evcoro/http/detail/read_whole.hpp>
 #include <evcoro/http/detail/text.hpp>
 #include <evcoro/http/error.hpp>
 
@@ -152,7 +153,7 @@ void ClientExchange::settle() noexcept {
   is_kept ? lease_.give_back() : lease_.close();
 }
 
-IoResult ClientExchange::receive(std::span<std::byte> buffer, Timeout timeout) {
+IoResult ClientExchange::recv(std::span<std::byte> buffer, Timeout timeout) {
   if (failure_) return {0, failure_};
   if (reader_.is_over()) return {};
   if (!lease_) return {0, Errc::connection_lost};
@@ -164,26 +165,12 @@ IoResult ClientExchange::receive(std::span<std::byte> buffer, Timeout timeout) {
   return in;
 }
 
-IoResult ClientExchange::recv(std::span<std::byte> buffer, Timeout timeout) {
-  return receive(buffer, timeout);
-}
-
 Result<std::string> ClientExchange::read_all(std::uint64_t limit, Timeout timeout) {
-  constexpr std::size_t piece = 8 * 1024;
-  constexpr std::uint64_t most_at_first = 64 * 1024;  // a length costs who announces it nothing
-  evcoro::detail::Patience patience{timeout};
-  std::string all;
-  while (!reader_.is_over()) {
-    const std::size_t size = all.size();
-    if (reader_.left() > limit - size) return fail(Errc::body_too_large);
-    const bool is_known = head().framing == Framing::length;
-    const auto expected = is_known ? std::min(reader_.left(), most_at_first) : piece;
-    all.resize(size + static_cast<std::size_t>(expected));
-    const IoResult in = recv(std::as_writable_bytes(std::span{all}.subspan(size)), patience.rest());
-    all.resize(size + in.count);
-    if (in.error) return in.error;
-    if (all.size() > limit) return fail(Errc::body_too_large);
-  }
+  const auto receive_part = [this](std::span<std::byte> to, Timeout rest) {
+    return recv(to, rest);
+  };
+  auto all = read_whole(reader_, receive_part, limit, timeout);
+  if (all.error() == Errc::body_too_large) return fail(all.error());
   return all;
 }
 
@@ -198,7 +185,7 @@ void ClientExchange::skip_rest(Timeout timeout) {
   std::uint64_t skipped = 0;
   while (lease_ && !is_hopeless && !reader_.is_over() && skipped <= most) {
     std::array<std::byte, 512> scratch;
-    const IoResult in = receive(scratch, patience.rest());
+    const IoResult in = recv(scratch, patience.rest());
     if (in.error) break;
     skipped += in.count;
   }

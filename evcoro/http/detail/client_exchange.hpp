@@ -63,7 +63,6 @@ class ClientExchange {
   std::error_code await_head();
   std::error_code finish_head(const RequestPlan& plan);
   void settle() noexcept;
-  IoResult receive(std::span<std::byte> buffer, Timeout timeout);
   void skip_rest(Timeout timeout);
   std::error_code fail(std::error_code error) noexcept;
 

@@ -24,6 +24,13 @@ void Input::use(Workspace& workspace) noexcept {
   is_pinned_ = is_apart_ = false;
 }
 
+std::size_t Input::take(std::span<std::byte> buffer) noexcept {
+  const std::size_t count = std::min(buffer.size(), end_ - begin_);
+  if (count > 0) std::memcpy(buffer.data(), bytes() + begin_, count);
+  consume(count);
+  return count;
+}
+
 std::span<std::byte> Input::room() {
   if (block().capacity - end_ < least_room) compact();
   if (block().capacity - end_ < least_room) grow();

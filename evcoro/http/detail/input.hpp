@@ -27,6 +27,9 @@ class Input {
   bool empty() const noexcept { return begin_ == end_; }
   void consume(std::size_t size) noexcept { begin_ += size; }
 
+  // take() consumes what buffer has room for, and copies it there. Returns how much.
+  std::size_t take(std::span<std::byte> buffer) noexcept;
+
   // room() is where to receive to; added() is how much was. Throws std::bad_alloc.
   std::span<std::byte> room();
   void added(std::size_t size) noexcept { end_ += size; }

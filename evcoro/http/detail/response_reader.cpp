@@ -1,7 +1,6 @@
 #include <evcoro/http/detail/response_reader.hpp>
 
 #include <algorithm>
-#include <cstring>
 
 #include <evcoro/error.hpp>
 #include <evcoro/http/error.hpp>
@@ -133,11 +132,8 @@ std::size_t ResponseReader::most(std::size_t size) const noexcept {
 }
 
 std::size_t ResponseReader::take(std::span<std::byte> buffer) noexcept {
-  const std::span<const std::byte> window = std::as_bytes(std::span{input_.window()});
-  const std::size_t count = most(std::min(window.size(), buffer.size()));
-  std::memcpy(buffer.data(), window.data(), count);
+  const std::size_t count = input_.take(buffer.first(most(buffer.size())));
   pass(buffer.first(count));
-  input_.consume(count);
   return count;
 }
 

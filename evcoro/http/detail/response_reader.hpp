@@ -50,6 +50,7 @@ class ResponseReader {
   std::uint64_t left() const noexcept {
     return head_.framing == Framing::chunked ? parser_.chunk_left() : left_;
   }
+  bool has_length() const noexcept { return head_.framing == Framing::length; }
 
   // is_all_there() says whether the rest of the body has been received, as far as it is known.
   bool is_all_there() const noexcept {
