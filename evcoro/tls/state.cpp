@@ -176,12 +176,21 @@ std::error_code TlsState::take_steps(Patience& patience) noexcept {
       send_at_once();  // the alert
       return finish_handshake(done.error);
     }
+    const bool is_done = done.outcome == Step::Outcome::done;
+    if (is_done && may_send_later()) return finish_handshake({});
     if (const auto error = flush(patience)) return error;
     if (failure_) return failure_;  // closed meanwhile
-    if (done.outcome == Step::Outcome::done) return finish_handshake({});
+    if (is_done) return finish_handshake({});
     if (const auto error = receive_more(patience)) return error;
     if (failure_) return failure_;
   }
+}
+
+// In TLS 1.3 a server ends with tickets, which nobody waits for. When the client has gone on
+// already they go with the answer to that, or before the next wait for input.
+bool TlsState::may_send_later() const noexcept {
+  return core_->is_server() && ::SSL_version(ssl()) == TLS1_3_VERSION && sending_.empty() &&
+         may_have_input();
 }
 
 std::error_code TlsState::finish_handshake(std::error_code error) noexcept {

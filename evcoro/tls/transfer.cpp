@@ -67,6 +67,7 @@ IoResult TlsState::receive(std::span<std::byte> buffer, Patience& patience) noex
 }
 
 TlsState::Step TlsState::read(std::span<std::byte> buffer) noexcept {
+  const std::size_t unsent = output_.size();
   Step done = step([&](std::size_t& count) {
     return ::SSL_read_ex(ssl(), buffer.data(), buffer.size(), &count);
   });
@@ -75,7 +76,7 @@ TlsState::Step TlsState::read(std::span<std::byte> buffer) noexcept {
     if (input_.empty()) block_ = nullptr;
   }
   if (done.outcome == Step::Outcome::ended) has_ended_ = true;
-  send_at_once();  // what it may have made: an alert, or another answer
+  if (output_.size() != unsent) send_at_once();  // an alert, or another answer
   if (done.outcome != Step::Outcome::failed && output_.size() > most_unsent_answers) {
     done = {Step::Outcome::failed, 0, TlsErrc::not_reading};
   }
@@ -90,7 +91,9 @@ std::error_code TlsState::wait_readable(Timeout timeout) noexcept {
   if (const auto error = be_ready(patience)) return error;
   if (is_reading_ || is_helped_) return Errc::second_reader;
   if (const auto error = socket_.admit_recv()) return error;
-  return may_have_input() ? std::error_code{} : socket_.wait_readable(patience.rest());
+  if (may_have_input()) return {};
+  send_at_once();  // tickets
+  return socket_.wait_readable(patience.rest());
 }
 
 bool TlsState::may_have_input() const noexcept {
@@ -107,7 +110,9 @@ IoResult TlsState::send(std::span<const std::byte> data, Timeout timeout) noexce
   if (!writing) return {0, Errc::second_writer};
   if (const auto error = socket_.admit_send()) return {0, error};
   if (has_notified_) return {0, TlsErrc::closed};
-  if (const auto error = flush(patience)) return {0, error};
+  if (!sending_.empty()) {
+    if (const auto error = flush(patience)) return {0, error};
+  }
   std::size_t count = 0;
   while (count < data.size()) {
     const auto piece = data.subspan(count, std::min(most_at_once, data.size() - count));
@@ -191,6 +196,7 @@ std::error_code TlsState::shut_down(Patience& patience) noexcept {
 std::error_code TlsState::receive_more(Patience& patience) noexcept {
   block_ = nullptr;
   input_ = {};
+  send_at_once();  // what could not be sent before, and tickets
   while (true) {
     if (patience.may_wait()) {
       if (const auto error = socket_.wait_readable(patience.rest())) return error;
@@ -228,7 +234,7 @@ std::error_code TlsState::flush(Patience& patience) noexcept {
 }
 
 // Without waiting, or letting others run: for what nobody waits for, in whatever thread. What is
-// left goes with what is sent next.
+// left goes with what is sent next, or before the next wait for input.
 void TlsState::send_at_once() noexcept {
   if (output_.empty() || is_writing_ || !sending_.empty()) return;
   const ssize_t count =

@@ -92,6 +92,7 @@ class TlsState {
   std::error_code wait_for_others(Patience& patience) noexcept;
   std::error_code shake_hands(Patience& patience) noexcept;
   std::error_code take_steps(Patience& patience) noexcept;
+  bool may_send_later() const noexcept;
   std::error_code finish_handshake(std::error_code error) noexcept;
   bool is_too_late() const noexcept;
 
