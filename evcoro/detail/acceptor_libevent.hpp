@@ -2,7 +2,7 @@
 // drain, it takes all of the backlog at once and closes the listener; who was taken waits here.
 //
 //            listener readable                    no stack left: waits in the pool
-//   +-----------+  accept until EAGAIN   +---------------------------------------------+
+//   +-----------+  accept some at a time +---------------------------------------------+
 //   | listening | ---------------------> | paused; or the most connections: waits for  |
 //   +-----------+ <--------------------- | one to end; or too many a second: for time  |
 //         | ^       a stack is free etc. +---------------------------------------------+
@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <cstdint>
 #include <list>
 #include <memory>
 
@@ -90,6 +91,8 @@ class AcceptorCore final : public LoopClient,
 
   bool has_source() const noexcept { return descriptor() >= 0 || !pending_.empty(); }
   void accept_some() noexcept;
+  int next_batch() noexcept;
+  void note_batch(int accepted, bool is_last) noexcept;
   Obstacle find_obstacle() noexcept;
   Outcome accept_one(Obstacle obstacle) noexcept;
   Outcome accept(Pending& next) noexcept;
@@ -137,6 +140,9 @@ class AcceptorCore final : public LoopClient,
   bool is_draining_ = false;
   bool is_closing_ = false;
   bool is_shut_down_ = false;
+  bool was_full_ = false;      // the last batch: there may have been more
+  int batch_ = 1;              // that many are accepted at once
+  std::uint64_t drains_ = 0;   // of the loop, when it was full
   std::size_t promised_ = 0;   // by the pool: the reserve
   std::size_t set_aside_ = 0;  // of these, not taken
   Clients clients_;

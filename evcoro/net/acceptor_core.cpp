@@ -186,22 +186,48 @@ AcceptorCore::Obstacle AcceptorCore::find_obstacle() noexcept {
   return full ? Obstacle::no_stack : Obstacle::no_memory;
 }
 
+// A listener that is readable has one. To ask for another in vain is dear: the kernel makes a
+// socket before it looks. That there are more is seen when the listener is readable in the next
+// pass, too: then twice as many are taken.
+int AcceptorCore::next_batch() noexcept {
+  if (!listening_ || is_draining_ || !pending_.empty()) return accepts_per_event;
+  if (std::exchange(was_full_, false) && loop_->drains() - drains_ <= 1) {
+    batch_ = std::min(2 * batch_, accepts_per_event);
+  }
+  return batch_;
+}
+
+void AcceptorCore::note_batch(int accepted, bool is_last) noexcept {
+  was_full_ = !is_last;
+  if (is_last) batch_ = std::max(accepted, 1);
+  if (loop_ != nullptr) drains_ = loop_->drains();
+}
+
 void AcceptorCore::accept_some() noexcept {
   const auto keep_alive = weak_from_this().lock();
   waits_for_end_ = false;
   if (is_draining_) take_backlog();
+  int accepted = 0;
+  bool is_last = false;
+  const int batch = next_batch();
   for (int i = 0; i < accepts_per_event && has_source(); ++i) {
     const Obstacle obstacle = find_obstacle();
     if (obstacle == Obstacle::no_memory) return back_off();
     if (obstacle != Obstacle::none && options_.when_full == WhenFull::pause) {
       return pause(obstacle);
     }
+    if (accepted == batch) break;
     const Outcome outcome = accept_one(obstacle);
-    if (outcome == Outcome::accepted) was_told_ = false;  // it had its turn: next come the others
-    if (outcome == Outcome::empty) break;
+    if (outcome == Outcome::accepted) {
+      ++accepted;
+      was_told_ = false;  // it had its turn: next come the others
+    }
+    is_last = outcome == Outcome::empty;
+    if (is_last) break;
     if (outcome == Outcome::exhausted) return back_off();
     if (outcome == Outcome::broken) return give_up(errno);
   }
+  note_batch(accepted, is_last);
   was_told_ = false;
   if (loop_ == nullptr) return;
   stacks_.pass_on();  // if a stack brought us here and is not needed, others may wait for one

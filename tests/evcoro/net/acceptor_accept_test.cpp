@@ -1,5 +1,7 @@
 // The errors of accept(2), and what an acceptor makes of them.
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include <stacks/report.hpp>
 #include <support/acceptor.hpp>
@@ -56,10 +58,44 @@ TEST_CASE_METHOD(support::LoopFixture,
   client.shutdown(SHUT_WR);
   support::calls.accept = {.failures = 3, .error = error};
   loop->run_once(support::long_time);  // all in this one pass
-  REQUIRE(support::calls.accept.count == 3 + 2);
+  REQUIRE(support::calls.accept.count == 3 + 1);
   REQUIRE(acceptor.counters().accepted == 1);
   REQUIRE(acceptor.counters().refused == 0);
   REQUIRE(acceptor.is_open());
+  acceptor.close();
+  REQUIRE(loop->run() == Loop::End::idle);
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "who comes alone is accepted without a look for others") {
+  support::require_interposition();
+  in_thread([&] {
+    TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
+    support::calls.accept = {};
+    for (int i = 1; i <= 20; ++i) {
+      REQUIRE(support::is_served(RawSocket::connected_to(acceptor.local_address())));
+      REQUIRE(support::eventually([&] { return acceptor.counters().active == 0; }));
+      REQUIRE(support::calls.accept.count == i);
+    }
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "when many come at once, ever more are accepted at a time") {
+  support::require_interposition();
+  TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(RawSocket::connected_to(acceptor.local_address()));
+    clients.back().shutdown(SHUT_WR);
+  }
+  support::calls.accept = {};
+  std::vector<std::uint64_t> accepted;
+  while (acceptor.counters().accepted < 100) {
+    loop->run_once(support::long_time);
+    if (accepted.empty() || acceptor.counters().accepted > accepted.back())
+      accepted.push_back(acceptor.counters().accepted);
+  }
+  REQUIRE(accepted == std::vector<std::uint64_t>{1, 3, 7, 15, 31, 63, 100});
+  REQUIRE(support::calls.accept.count == 100 + 1);
   acceptor.close();
   REQUIRE(loop->run() == Loop::End::idle);
 }
