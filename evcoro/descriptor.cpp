@@ -30,7 +30,14 @@ std::error_code Descriptor::why_not(Direction direction) const noexcept {
 std::error_code Descriptor::prepare_wait() noexcept {
   if (core_->is_foreign()) return Errc::parents_loop;
   if (number_ >= core_->descriptor_limit()) return system_error(EMFILE);
-  return register_for(edges_ != 0 ? edges_ : wanted());
+  return register_for(edges_ != 0 ? edges_to_wait() : wanted());
+}
+
+// Who waits to read first is registered for that alone: nearly always there is room to write, and
+// the kernel would say so at once, to nobody.
+short Descriptor::edges_to_wait() const noexcept {
+  const bool only_reads = registered_ == 0 && writer_ == nullptr;
+  return static_cast<short>(only_reads ? edges_ & ~EV_WRITE : edges_);
 }
 
 std::error_code Descriptor::finish_wait(Wake how) noexcept {

@@ -1,10 +1,11 @@
 // Descriptor: one file descriptor's registration with a loop's event_base, and the threads that
 // wait for it: one for reading, one for writing.
 //
-// Edge-triggered (epoll), the descriptor is registered once, at the first wait, for all that it
-// will ever wait for, and stays so: readiness is remembered in flags, which an attempt that finds
-// nothing clears and an event sets. Level-triggered (poll, select, and who prefers that), it is
-// registered for what is being waited for; that stays, too, until it fires and nobody waits.
+// Edge-triggered (epoll), the descriptor is registered at the first wait, and stays so: to read, if
+// that is what is waited for, and for all that it will ever wait for once somebody waits to write.
+// Readiness is remembered in flags, which an attempt that finds nothing clears and an event sets.
+// Level-triggered (poll, select, and who prefers that), it is registered for what is being waited
+// for; that stays, too, until it fires and nobody waits.
 #pragma once
 
 #include <event2/event.h>
@@ -153,6 +154,7 @@ class alignas(64) Descriptor : public LoopClient {
   }
   std::error_code why_not(Direction direction) const noexcept;
   std::error_code prepare_wait() noexcept;
+  short edges_to_wait() const noexcept;
   std::error_code finish_wait(corothread::Wake how) noexcept;
   std::error_code register_for(short what) noexcept;
   std::error_code try_to_register(short what) noexcept;

@@ -42,6 +42,7 @@ struct SystemCalls {
   Call control;     // epoll_ctl
 
   unsigned messages = 0;  // that the last sendmmsg was given
+  unsigned events = 0;    // that the last epoll_ctl was given, if any
 };
 inline SystemCalls calls;
 

@@ -82,6 +82,7 @@ int setsockopt(int descriptor, int level, int name, const void* value, socklen_t
 
 int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* event) noexcept {
   if (calls.control.fails()) return -1;
+  if (operation != EPOLL_CTL_DEL) calls.events = event->events;
   return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, descriptor, event));
 }
 
@@ -224,5 +225,55 @@ TEST_CASE_METHOD(support::LoopFixture, "a connection that never has to wait is n
     REQUIRE(socket.send("bye"));
     socket.close();
     REQUIRE(calls.control.count == 0);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "who waits to read first is registered for that alone") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    auto [socket, peer] = support::connected_pair(*loop, {.send = 4096});
+    const auto in_thread_of_its_own = [&](auto function) {
+      Thread thread = loop->spawn(function).value();
+      REQUIRE(support::until_parked(thread));
+      return thread;
+    };
+    calls = {};
+    Thread reader = in_thread_of_its_own(
+        [&, &socket = socket] { REQUIRE(support::receive(socket).text == "hello"); });
+    REQUIRE((calls.events & (EPOLLIN | EPOLLOUT | EPOLLET)) == (EPOLLIN | EPOLLET));
+    const std::string much = support::pattern(1 << 20);
+    Thread writer = in_thread_of_its_own(
+        [&, &socket = socket] { REQUIRE(socket.send(much, support::long_time)); });
+    REQUIRE((calls.events & (EPOLLIN | EPOLLOUT | EPOLLET)) == (EPOLLIN | EPOLLOUT | EPOLLET));
+    REQUIRE(calls.control.count == 3);  // there, away, and there again
+    peer.send("hello");
+    reader.join().value();
+    std::string arrived;
+    REQUIRE(support::eventually([&, &peer = peer] {
+      if (peer.is_readable()) arrived += peer.recv();
+      return arrived.size() == much.size();
+    }));
+    REQUIRE(arrived == much);
+    writer.join().value();
+    REQUIRE(calls.control.count == 3);
+  });
+}
+
+TEST_CASE_METHOD(support::LoopFixture, "who waits to write first is registered for all") {
+  require_edges_and_interposition(*loop);
+  in_thread([&] {
+    auto [socket, peer] = support::connected_pair(*loop, {.send = 4096});
+    calls = {};
+    const std::string much = support::pattern(1 << 20);
+    REQUIRE(socket.send(much, no_wait).error == std::errc::timed_out);
+    REQUIRE(socket.send("more", 1ms).error == std::errc::timed_out);
+    REQUIRE((calls.events & (EPOLLIN | EPOLLOUT)) == (EPOLLIN | EPOLLOUT));
+    Thread reader =
+        loop->spawn([&, &socket = socket] { REQUIRE(support::receive(socket).text == "hello"); })
+            .value();
+    REQUIRE(support::until_parked(reader));
+    peer.send("hello");
+    reader.join().value();
+    REQUIRE(calls.control.count == 1);
   });
 }
