@@ -24,7 +24,10 @@ bool set_mac_key(EVP_MAC_CTX* mac, std::array<unsigned char, 32>& key) noexcept 
 }  // namespace
 
 TicketKeys::TicketKeys(std::chrono::seconds lifetime)
-    : lifetime_(lifetime), made_(std::chrono::steady_clock::now()) {
+    : lifetime_(lifetime),
+      aes_(::EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr)),
+      made_(std::chrono::steady_clock::now()) {
+  if (aes_ == nullptr) throw_openssl("the cipher of tickets");
   if (!make(keys_[0]) || !make(keys_[1])) throw_openssl("keys for tickets");
 }
 
@@ -71,10 +74,9 @@ int TicketKeys::use(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* ciph
 int TicketKeys::encrypt(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                         EVP_MAC_CTX* mac) noexcept {
   Key& key = keys_[0];
-  const EVP_CIPHER* const aes = ::EVP_aes_256_cbc();
   std::memcpy(name, key.name.data(), key.name.size());
-  const bool done = ::RAND_bytes(iv, ::EVP_CIPHER_get_iv_length(aes)) == 1 &&
-                    ::EVP_EncryptInit_ex(cipher, aes, nullptr, key.cipher.data(), iv) == 1 &&
+  const bool done = ::RAND_bytes(iv, ::EVP_CIPHER_get_iv_length(aes_.get())) == 1 &&
+                    ::EVP_EncryptInit_ex(cipher, aes_.get(), nullptr, key.cipher.data(), iv) == 1 &&
                     set_mac_key(mac, key.mac);
   return done ? 1 : -1;
 }
@@ -86,7 +88,7 @@ int TicketKeys::decrypt(const unsigned char* name, const unsigned char* iv, EVP_
   });
   if (found == keys_.end()) return 0;
   const bool done =
-      ::EVP_DecryptInit_ex(cipher, ::EVP_aes_256_cbc(), nullptr, found->cipher.data(), iv) == 1 &&
+      ::EVP_DecryptInit_ex(cipher, aes_.get(), nullptr, found->cipher.data(), iv) == 1 &&
       set_mac_key(mac, found->mac);
   if (!done) return -1;
   return found == keys_.begin() ? 1 : 2;

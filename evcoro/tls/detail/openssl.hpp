@@ -16,6 +16,7 @@ struct FreeOpenssl {
   void operator()(BIGNUM* object) const noexcept { ::BN_free(object); }
   void operator()(BIO* object) const noexcept { ::BIO_free_all(object); }
   void operator()(BIO_METHOD* object) const noexcept { ::BIO_meth_free(object); }
+  void operator()(EVP_CIPHER* object) const noexcept { ::EVP_CIPHER_free(object); }
   void operator()(EVP_PKEY* object) const noexcept { ::EVP_PKEY_free(object); }
   void operator()(EVP_PKEY_CTX* object) const noexcept { ::EVP_PKEY_CTX_free(object); }
   void operator()(GENERAL_NAMES* object) const noexcept { ::GENERAL_NAMES_free(object); }

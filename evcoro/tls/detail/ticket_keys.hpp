@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <mutex>
 
+#include <evcoro/tls/detail/openssl.hpp>
+
 namespace evcoro::detail {
 
 class TicketKeys {
@@ -46,6 +48,7 @@ class TicketKeys {
               EVP_MAC_CTX* mac) noexcept;
 
   const std::chrono::seconds lifetime_;
+  const Openssl<EVP_CIPHER> aes_;
   std::mutex mutex_;
   TimePoint made_;
   std::array<Key, 2> keys_;  // the current one, and the one before
