@@ -5,6 +5,8 @@
 # compat/ is another, for headers under the names that they had once.
 #
 # evcoro_compile_options(<target>): the warnings, sanitizers and hardening that all our own code has.
+#
+# evcoro_program_options(<target>): these, for a program that uses the libraries.
 
 include_guard(GLOBAL)
 
@@ -34,6 +36,14 @@ function(evcoro_compile_options target)
   target_compile_options(${target} PRIVATE ${sanitize})
   # now: binding a function at its first call takes kilobytes of stack, which may be a coroutine's.
   target_link_options(${target} PRIVATE ${sanitize} -Wl,-z,now)
+endfunction()
+
+function(evcoro_program_options target)
+  evcoro_compile_options(${target})
+  # A program that is built for a sanitizer is built to be run once: it is its build time that counts.
+  if(EVCORO_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0 -g1)
+  endif()
 endfunction()
 
 function(evcoro_add_library layer)
