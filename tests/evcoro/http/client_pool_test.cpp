@@ -30,7 +30,7 @@ std::string text_of(Result<ClientResponse> response) {
   return body ? *body : body.error().message();
 }
 
-std::string get(Client& client, const std::string& url) {
+std::string text_at(Client& client, const std::string& url) {
   return text_of(client.get(url, long_time));
 }
 
@@ -40,14 +40,14 @@ TEST_CASE_METHOD(LoopFixture, "client connections: are used again") {
   in_thread([&] {
     ScriptedServer server{*loop, serve_well};
     Client client{direct()};
-    for (int i = 0; i < 5; ++i) CHECK(get(client, server.url("/")) == "ok");
+    for (int i = 0; i < 5; ++i) CHECK(text_at(client, server.url("/")) == "ok");
     CHECK(server.connections() == 1);
     CHECK(client.idle() == 1);
     CHECK(client.open() == 1);
     {
       const auto response = client.get(server.url("/"), long_time).value();
       CHECK(client.idle() == 0);  // its body has not been read
-      CHECK(get(client, server.url("/")) == "ok");
+      CHECK(text_at(client, server.url("/")) == "ok");
       CHECK(server.connections() == 2);
       CHECK(client.idle() == 1);
     }
@@ -72,7 +72,7 @@ TEST_CASE_METHOD(LoopFixture, "client connections: which can't be used again") {
                               support::say(socket, each);
                             }};
       Client client{direct()};
-      CHECK(get(client, server.url("/")) == "ok");
+      CHECK(text_at(client, server.url("/")) == "ok");
       CHECK(client.open() == 0);
     }
   });
@@ -88,7 +88,7 @@ TEST_CASE_METHOD(LoopFixture, "client connections: HTTP/1.0 may keep them") {
                             }
                           }};
     Client client{direct()};
-    for (int i = 0; i < 3; ++i) CHECK(get(client, server.url("/")) == "ok");
+    for (int i = 0; i < 3; ++i) CHECK(text_at(client, server.url("/")) == "ok");
     CHECK(server.connections() == 1);
   });
 }
@@ -132,7 +132,7 @@ TEST_CASE_METHOD(LoopFixture, "client connections: are bounded for each host") {
     Client client{options};
     std::vector<Thread<std::string>> threads;
     for (int i = 0; i < 8; ++i) {
-      threads.push_back(loop->spawn([&] { return get(client, server.url("/")); }).value());
+      threads.push_back(loop->spawn([&] { return text_at(client, server.url("/")); }).value());
     }
     CHECK(eventually([&] { return at_once == 3 && client.waiting() == 5; }));
     CHECK(client.open() == 3);
@@ -154,18 +154,18 @@ TEST_CASE_METHOD(LoopFixture, "client connections: are bounded in all and idle o
     auto options = direct();
     options.max_connections = 2;
     Client client{options};
-    CHECK(get(client, one.url("/")) == "ok");
-    CHECK(get(client, two.url("/")) == "ok");
+    CHECK(text_at(client, one.url("/")) == "ok");
+    CHECK(text_at(client, two.url("/")) == "ok");
     CHECK(client.idle() == 2);
-    CHECK(get(client, three.url("/")) == "ok");  // the first one's is the oldest
+    CHECK(text_at(client, three.url("/")) == "ok");  // the first one's is the oldest
     CHECK(client.open() == 2);
-    CHECK(get(client, two.url("/")) == "ok");
+    CHECK(text_at(client, two.url("/")) == "ok");
     CHECK(two.connections() == 1);
-    CHECK(get(client, one.url("/")) == "ok");
+    CHECK(text_at(client, one.url("/")) == "ok");
     CHECK(one.connections() == 2);
     const auto held = client.get(one.url("/"), long_time).value();
     auto other = client.get(two.url("/"), long_time).value();
-    auto waiting = loop->spawn([&] { return get(client, three.url("/")); }).value();
+    auto waiting = loop->spawn([&] { return text_at(client, three.url("/")); }).value();
     CHECK(eventually([&] { return client.waiting() == 1; }));
     CHECK(other.read_body(long_time).value() == "ok");  // what is idle now goes for the third
     CHECK(waiting.join().value() == "ok");
@@ -183,12 +183,12 @@ TEST_CASE_METHOD(LoopFixture, "client connections: idle ones are closed some tim
     auto options = direct();
     options.idle_timeout = 20ms;
     Client client{options};
-    CHECK(get(client, server.url("/")) == "ok");
+    CHECK(text_at(client, server.url("/")) == "ok");
     CHECK(eventually([&] { return client.open() == 0 && has_ended; }));
-    CHECK(get(client, server.url("/")) == "ok");
+    CHECK(text_at(client, server.url("/")) == "ok");
     options.idle_timeout = 0ms;
     Client forgetful{options};
-    CHECK(get(forgetful, server.url("/")) == "ok");
+    CHECK(text_at(forgetful, server.url("/")) == "ok");
     CHECK(forgetful.open() == 0);
   });
 }
@@ -199,7 +199,8 @@ TEST_CASE_METHOD(LoopFixture, "client connections: idle ones don't keep the loop
     // To a socket outside of the loop, so that nothing but the client has to do with it.
     const support::Listener listener{support::own_address(), 8};
     auto asking =
-        loop->spawn([&] { return get(client, support::url_of(listener.address(), "/")); }).value();
+        loop->spawn([&] { return text_at(client, support::url_of(listener.address(), "/")); })
+            .value();
     CHECK(eventually([&] { return client.open() == 1; }));
     const auto peer = listener.accept();
     CHECK(eventually([&] { return support::arrived(peer).ends_with("\r\n\r\n"); }));
@@ -248,10 +249,10 @@ TEST_CASE_METHOD(LoopFixture, "client connections: one that says something unask
                             receive_request(socket);
                           }};
     Client client{direct()};
-    CHECK(get(client, server.url("/")) == "ok");
+    CHECK(text_at(client, server.url("/")) == "ok");
     speak.set();
     CHECK(!spoken.wait(long_time));
-    CHECK(get(client, server.url("/")) == "ok");
+    CHECK(text_at(client, server.url("/")) == "ok");
     CHECK(server.connections() == 2);
   });
 }
@@ -292,7 +293,7 @@ TEST_CASE_METHOD(LoopFixture, "client retries: what is idempotent once on a new 
       INFO(to_string(method));
       LosingServer server{*loop, 2};
       Client client{direct()};
-      CHECK(::get(client, server.url()) == "ok");
+      CHECK(text_at(client, server.url()) == "ok");
       const auto response = client.send({.url = server.url(), .method = method}, long_time);
       REQUIRE(response);
       CHECK(response->status() == Status::ok);
@@ -313,7 +314,7 @@ TEST_CASE_METHOD(LoopFixture, "client retries: never a POST nor what has been st
     for (const ClientRequest& each : cases) {
       LosingServer server{*loop, 2};
       Client client{direct()};
-      CHECK(get(client, server.url()) == "ok");
+      CHECK(text_at(client, server.url()) == "ok");
       ClientRequest request = each;
       request.url = server.url();
       CHECK(client.send(request, long_time).error() == evcoro::Errc::unexpected_end);
@@ -327,7 +328,7 @@ TEST_CASE_METHOD(LoopFixture, "client retries: not after the first byte of a res
   in_thread([&] {
     LosingServer server{*loop, 2, "H"};
     Client client{direct()};
-    CHECK(get(client, server.url()) == "ok");
+    CHECK(text_at(client, server.url()) == "ok");
     CHECK(client.get(server.url(), long_time).error() == evcoro::Errc::unexpected_end);
     CHECK(server.requests == 2);
   });
@@ -355,7 +356,7 @@ TEST_CASE_METHOD(LoopFixture, "client retries: all that are idle go and the new 
       for (auto* each : {&one, &two, &three}) CHECK(each->read_body(long_time).value() == "ok");
     }
     CHECK(client.idle() == 3);
-    CHECK(get(client, server.url()) == "ok");
+    CHECK(text_at(client, server.url()) == "ok");
     CHECK(server.connections() == 4);
     CHECK(client.open() == 1);
   });

@@ -9,6 +9,7 @@
 #include <evcoro/sync/event.hpp>
 #include <support/acceptor.hpp>
 #include <support/http.hpp>
+#include <support/raw_client.hpp>
 
 using namespace evcoro;
 using namespace evcoro::http;
@@ -31,10 +32,6 @@ support::Reply events_of(const std::function<void(EventStream&)>& send) {
   });
   std::string_view rest = stream.sent;
   return support::parse_reply(rest);
-}
-
-bool ends(const RawSocket& client) {
-  return support::eventually([&] { return support::has_ended(client); });
 }
 
 // until() is what client gets, up to text.
@@ -231,7 +228,7 @@ TEST_CASE_METHOD(LoopFixture, "events: draining ends a pause and the response is
     CHECK(server.is_draining());
     std::string all = until(client, "0\r\n\r\n");
     CHECK(all.find("data: bye\n\n") != std::string::npos);
-    CHECK(ends(client));
+    CHECK(support::ends(client));
   });
 }
 
