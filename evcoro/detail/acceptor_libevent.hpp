@@ -21,6 +21,7 @@
 #include <memory>
 
 #include <corothread/timer_wheel.hpp>
+#include <evcoro/detail/accept_batch.hpp>
 #include <evcoro/detail/clients.hpp>
 #include <evcoro/detail/hand_out.hpp>
 #include <evcoro/detail/listener.hpp>
@@ -92,7 +93,6 @@ class AcceptorCore final : public LoopClient,
   bool has_source() const noexcept { return descriptor() >= 0 || !pending_.empty(); }
   void accept_some() noexcept;
   int next_batch() noexcept;
-  void note_batch(int accepted, bool is_last) noexcept;
   Obstacle find_obstacle() noexcept;
   Outcome accept_one(Obstacle obstacle) noexcept;
   Outcome accept(Pending& next) noexcept;
@@ -140,9 +140,7 @@ class AcceptorCore final : public LoopClient,
   bool is_draining_ = false;
   bool is_closing_ = false;
   bool is_shut_down_ = false;
-  bool was_full_ = false;      // the last batch: there may have been more
-  int batch_ = 1;              // that many are accepted at once
-  std::uint64_t drains_ = 0;   // of the loop, when it was full
+  AcceptBatch batch_;
   std::size_t promised_ = 0;   // by the pool: the reserve
   std::size_t set_aside_ = 0;  // of these, not taken
   Clients clients_;

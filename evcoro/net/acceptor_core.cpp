@@ -17,7 +17,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int accepts_per_event = 64;
 constexpr auto back_off_time = 100ms;
 
 // Takes what the peer has sent already: closing with unread data would reset the connection, and
@@ -186,21 +185,10 @@ AcceptorCore::Obstacle AcceptorCore::find_obstacle() noexcept {
   return full ? Obstacle::no_stack : Obstacle::no_memory;
 }
 
-// A listener that is readable has one. To ask for another in vain is dear: the kernel makes a
-// socket before it looks. That there are more is seen when the listener is readable in the next
-// pass, too: then twice as many are taken.
+// Those that were taken before wait for nothing but their turn.
 int AcceptorCore::next_batch() noexcept {
-  if (!listening_ || is_draining_ || !pending_.empty()) return accepts_per_event;
-  if (std::exchange(was_full_, false) && loop_->drains() - drains_ <= 1) {
-    batch_ = std::min(2 * batch_, accepts_per_event);
-  }
-  return batch_;
-}
-
-void AcceptorCore::note_batch(int accepted, bool is_last) noexcept {
-  was_full_ = !is_last;
-  if (is_last) batch_ = std::max(accepted, 1);
-  if (loop_ != nullptr) drains_ = loop_->drains();
+  const bool asks_kernel = listening_ && !is_draining_ && pending_.empty();
+  return asks_kernel ? batch_.next(loop_->drains()) : AcceptBatch::most;
 }
 
 void AcceptorCore::accept_some() noexcept {
@@ -210,7 +198,7 @@ void AcceptorCore::accept_some() noexcept {
   int accepted = 0;
   bool is_last = false;
   const int batch = next_batch();
-  for (int i = 0; i < accepts_per_event && has_source(); ++i) {
+  for (int i = 0; i < AcceptBatch::most && has_source(); ++i) {
     const Obstacle obstacle = find_obstacle();
     if (obstacle == Obstacle::no_memory) return back_off();
     if (obstacle != Obstacle::none && options_.when_full == WhenFull::pause) {
@@ -227,9 +215,9 @@ void AcceptorCore::accept_some() noexcept {
     if (outcome == Outcome::exhausted) return back_off();
     if (outcome == Outcome::broken) return give_up(errno);
   }
-  note_batch(accepted, is_last);
   was_told_ = false;
   if (loop_ == nullptr) return;
+  batch_.ended(accepted, is_last, loop_->drains());
   stacks_.pass_on();  // if a stack brought us here and is not needed, others may wait for one
   if (!pending_.empty()) event_active(&event_, EV_READ, 1);
   if (descriptor() >= 0) return is_draining_ ? back_off() : listen_on();
