@@ -34,12 +34,14 @@ bool is_idempotent(Method method) noexcept {
   }
 }
 
-// Those that may use the same connections have the same key.
-std::string make_key(const Url& url, const std::optional<Proxy>& proxy) {
+// Those that may use the same connections have the same key. A tunnel is for whom the proxy has
+// made it.
+std::string make_key(const Url& url, const std::optional<Proxy>& proxy,
+                     std::string_view proxy_authorization) {
   std::string origin = std::string{url.scheme()} + "://" + url.authority_with_port();
   if (!proxy) return origin;
   const std::string by = " by " + proxy->url.authority_with_port();
-  return url.is_secure ? origin + by : "http" + by;
+  return url.is_secure ? (origin + by + ' ').append(proxy_authorization) : "http" + by;
 }
 
 // The fields of a request, which have been checked.
@@ -113,7 +115,7 @@ ClientState::ClientState(Loop& loop, ClientOptions options)
 // On one connection. may_retry says whether another one may do better.
 Result<OwnExchange> ClientState::attempt(const RequestPlan& plan, const std::optional<Proxy>& proxy,
                                          bool is_retry, bool& may_retry, TimePoint deadline) {
-  auto lease = pool_->take(make_key(plan.url, proxy), is_retry, deadline);
+  auto lease = pool_->take(make_key(plan.url, proxy, plan.proxy_authorization), is_retry, deadline);
   if (!lease) return lease.error();
   const bool is_reused = static_cast<bool>(lease->stream());
   if (!is_reused) {

@@ -188,6 +188,29 @@ TEST_CASE_METHOD(LoopFixture,
   });
 }
 
+// A tunnel is its user's: what the proxy lets one do is not for all.
+TEST_CASE_METHOD(LoopFixture, "client proxies: a tunnel is for whom it was made") {
+  in_thread([&] {
+    std::vector<std::string> seen;
+    ScriptedServer proxy{*loop, [&](Socket& socket, int) {
+                           seen.push_back(receive_request(socket));
+                           say(socket, "HTTP/1.1 200 Established\r\n\r\n");
+                           receive_line(socket);
+                           while (!receive_request(socket).empty()) say(socket, ok);
+                         }};
+    Client client{by(proxy)};
+    for (const char* user : {"Basic a", "Basic a", "Basic b", "", "Basic a"}) {
+      ClientRequest request{.url = "https://example.org/"};
+      if (*user != '\0') request.fields.add("Proxy-Authorization", user);
+      CHECK(client.send(request, long_time)->read_body().value() == "ok");
+    }
+    REQUIRE(seen.size() == 3);
+    CHECK(seen[0].find("Proxy-Authorization: Basic a\r\n") != std::string::npos);
+    CHECK(seen[1].find("Proxy-Authorization: Basic b\r\n") != std::string::npos);
+    CHECK(seen[2].find("Proxy-Authorization") == std::string::npos);
+  });
+}
+
 TEST_CASE_METHOD(LoopFixture, "client proxies: tunnels that aren't made") {
   const std::pair<std::string, std::error_code> cases[] = {
       {"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
