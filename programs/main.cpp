@@ -1,11 +1,14 @@
 // evcoro_server: an echo server and a web server, throttled: one coroutine thread per connection,
 // as many connections as stacks.
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <vector>
 
@@ -38,6 +41,32 @@ void make_room_for(const Settings& settings) {
   }
 }
 
+// Who was told twice to end, and is there some seconds later, hangs: as when nobody reads what it
+// writes.
+class Patience {
+ public:
+  // is_over() is asked at each signal that ends the server.
+  bool is_over() noexcept {
+    const auto now = std::chrono::steady_clock::now();
+    if (++signals_ == 2) end_ = now + std::chrono::seconds{3};
+    return signals_ > 2 && now >= end_;
+  }
+
+ private:
+  int signals_ = 0;
+  std::chrono::steady_clock::time_point end_;
+};
+
+// As programs do that have no other use for the signal.
+[[noreturn]] void die_of(int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  std::raise(signal);
+  std::_Exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -52,7 +81,8 @@ int main(int argc, char** argv) try {
   programs::Server server{settings};
   make_room_for(settings);
   const programs::SignalWatcher watcher{
-      signals, [&](int signal) {
+      signals, [&, patience = Patience{}](int signal) mutable {
+        if (signal != SIGHUP && patience.is_over()) die_of(signal);
         server.loop().post([&, signal] { signal == SIGHUP ? server.reopen() : server.end(); });
       }};
   server.announce();

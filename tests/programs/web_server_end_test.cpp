@@ -1,4 +1,6 @@
 // Drains, and the access log.
+#include <sys/wait.h>
+
 #include <fstream>
 
 #include <programs/web_server.hpp>
@@ -24,6 +26,12 @@ const std::string& end(WebServer& server) {
 
 bool said(const std::string& output, const std::string& what) {
   return output.find(what) != std::string::npos;
+}
+
+bool has_ended(const WebServer& server) {
+  siginfo_t info{};
+  const auto id = static_cast<id_t>(server.id());
+  return ::waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
 }
 
 }  // namespace
@@ -126,6 +134,17 @@ TEST_CASE("the access log may be standard output") {
   WebServer server{{"--access-log", "-"}};
   REQUIRE(server.get("/healthz").status == 200);
   REQUIRE(server.read_until("\"GET /healthz HTTP/1.1\" 200 3 "));
+}
+
+TEST_CASE("a server that nobody reads from dies of a further signal") {
+  WebServer server{{"--access-log", "-"}};
+  const std::string path = "/" + std::string(4000, 'x');
+  for (int i = 0; i < 40; ++i) REQUIRE(server.get(path).status == 404);  // more than a pipe takes
+  REQUIRE(eventually([&] {
+    server.signal(SIGTERM);
+    return has_ended(server);
+  }));
+  REQUIRE(server.wait().signal == SIGTERM);
 }
 
 TEST_CASE("SIGHUP opens the access log again") {
