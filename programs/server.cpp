@@ -50,7 +50,8 @@ std::vector<std::string> own_names(const Settings& settings) {
   }
   const bool is_known = settings.address == "127.0.0.1" || settings.address == "::1";
   const bool is_any = settings.address == "0.0.0.0" || settings.address == "::";
-  if (!is_known && !is_any) names.push_back(settings.address);
+  const std::size_t zone = settings.address.find('%');  // is this machine's own affair
+  if (!is_known && !is_any) names.push_back(settings.address.substr(0, zone));
   return names;
 }
 

@@ -27,6 +27,17 @@ namespace programs {
 
 inline constexpr std::chrono::seconds long_time{60};  // never reached unless something is broken
 
+// has_ipv6() is false in containers without it.
+inline bool has_ipv6() {
+  const int probe = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_loopback;
+  const bool has_it = ::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(probe);
+  return has_it;
+}
+
 // Client is a blocking TCP client on the loopback address.
 class Client {
  public:

@@ -25,13 +25,7 @@ TEST_CASE("the echo server says where it listens and what to type") {
 }
 
 TEST_CASE("the echo server listens on IPv6") {
-  const int probe = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in6 address{};
-  address.sin6_family = AF_INET6;
-  address.sin6_addr = in6addr_loopback;
-  const bool has_ipv6 = ::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  ::close(probe);
-  if (!has_ipv6) support::skip("there is no IPv6 here");
+  if (!programs::has_ipv6()) support::skip("there is no IPv6 here");
   const EchoServer server{{"--address", "::1"}};
   REQUIRE(server.address() == "[::1]:" + std::to_string(server.port()));
   REQUIRE(server.output.find("nc ::1 ") != std::string::npos);

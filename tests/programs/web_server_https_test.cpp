@@ -46,6 +46,12 @@ TEST_CASE("HTTPS works with a certificate that the server is given") {
   REQUIRE(server.output.find("curl https://") != std::string::npos);
 }
 
+TEST_CASE("HTTPS listens on an address with a zone") {
+  if (!programs::has_ipv6()) support::skip("there is no IPv6 here");
+  const WebServer server{{"--address", "::1%lo"}};
+  REQUIRE(curl({"-k", server.url("https", "/healthz")}).output == "ok\n");
+}
+
 TEST_CASE("the key may be in the certificate's file") {
   const support::TemporaryFolder folder;
   make_certificate(folder, "own");
