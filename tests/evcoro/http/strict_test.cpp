@@ -1,5 +1,9 @@
 // What breaks the rules of HTTP, and what doesn't: each request whole, byte by byte, and cut in two
 // at every place, always with the same answer.
+#include <deque>
+#include <string>
+#include <utility>
+
 #include <support/http.hpp>
 #include <support/raw_requests.hpp>
 #include <support/raw_smuggling.hpp>
@@ -14,12 +18,13 @@ namespace {
 
 namespace raw = support::raw;
 
-// The status must be the same however text is cut.
+// The status must be the same however text is cut; what is long is cut at some of its places.
 void check(const RawRequest& each) {
+  const std::size_t step = each.text.size() > 4'000 ? 97 : 1;
   INFO(each.what << ": " << each.text);
   CHECK(support::status_of(support::send_pieces({each.text})) == each.status);
   CHECK(support::status_of(support::send_pieces(support::in_bytes(each.text))) == each.status);
-  for (std::size_t i = 1; i < each.text.size(); ++i) {
+  for (std::size_t i = 1; i < each.text.size(); i += step) {
     INFO("cut at " << i);
     const int status =
         support::status_of(support::send_pieces({each.text.substr(0, i), each.text.substr(i)}));
@@ -29,6 +34,21 @@ void check(const RawRequest& each) {
 
 void check_all(const RawRequests& cases) {
   for (const RawRequest& each : cases) check(each);
+}
+
+// Where the body comes later, 100 goes before the answer.
+void check_last(const RawRequest& each) {
+  INFO(each.what << ": " << each.text);
+  const auto last_status = [](std::deque<std::string> pieces) {
+    const auto replies = support::parse_replies(support::send_pieces(std::move(pieces)));
+    return replies.empty() ? 0 : replies.back().status;
+  };
+  CHECK(last_status({each.text}) == each.status);
+  CHECK(last_status(support::in_bytes(each.text)) == each.status);
+  for (std::size_t i = 1; i < each.text.size(); ++i) {
+    INFO("cut at " << i);
+    CHECK(last_status({each.text.substr(0, i), each.text.substr(i)}) == each.status);
+  }
 }
 
 }  // namespace
@@ -44,6 +64,12 @@ TEST_CASE("lengths: the rules are kept") { check_all(raw::lengths()); }
 TEST_CASE("transfer codings: the rules are kept") { check_all(raw::transfer_codings()); }
 
 TEST_CASE("chunks: the rules are kept") { check_all(raw::chunk_sequences()); }
+
+TEST_CASE("limits: what is too much is so however it comes") { check_all(raw::too_much()); }
+
+TEST_CASE("expectations: the last answer is the same however the request comes") {
+  for (const RawRequest& each : raw::expectations()) check_last(each);
+}
 
 TEST_CASE("smuggling: requests of two meanings are refused") {
   check_all(raw::ambiguous_bodies());
