@@ -46,7 +46,7 @@ using LogSink = std::function<void(std::string_view lines)>;
 // umask). Copies are the same file.
 class EVCORO_API LogFile {
  public:
-  // Throws std::system_error if the file can't be opened.
+  // Throws std::system_error if the file can't be opened, or is a pipe that nobody reads.
   explicit LogFile(std::string path);
 
   // reopen() lets what is written next go to the file that has the name then: for who renames it

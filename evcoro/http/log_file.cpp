@@ -35,10 +35,13 @@ class LogFileState {
   }
 
  private:
+  // A pipe that nobody reads is an error, not a wait.
   evcoro::detail::OwnedDescriptor open() const noexcept {
     constexpr mode_t mode = 0644;
-    return evcoro::detail::OwnedDescriptor{
-        ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, mode)};
+    constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    evcoro::detail::OwnedDescriptor opened{::open(path_.c_str(), flags, mode)};
+    if (opened) ::fcntl(opened.get(), F_SETFL, O_APPEND);  // writes wait
+    return opened;
   }
 
   const std::string path_;

@@ -1,6 +1,8 @@
 // Access logs: their lines, files, and what becomes of them when the sink is slow.
 #include <evcoro/http/access_log.hpp>
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,7 +10,11 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
 
 #include <evcoro/http/detail/log_line.hpp>
 #include <evcoro/http/server.hpp>
@@ -188,6 +194,32 @@ TEST_CASE("access log: a file that is renamed and made anew") {
   ask("/4");
   CHECK(std::ranges::count(folder.read("log.2"), '\n') == 2);
   CHECK(log.dropped() == 0);
+}
+
+TEST_CASE("access log: a pipe that is read and one that isn't") {
+  const support::TemporaryFolder folder;
+  const std::string path = (folder / "pipe").string();
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK_THROWS_AS(LogFile{path}, std::system_error);
+  const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(::fcntl(reader, F_SETFL, 0) == 0);
+  const std::string much(1 << 20, 'x');  // more than there is room for
+  std::optional<LogFile> file{path};
+  std::thread writer{[&] {
+    try {
+      (*file)(much);
+    } catch (const std::system_error&) {  // it doesn't arrive, then
+    }
+    file.reset();
+  }};
+  std::string arrived;
+  char buffer[4096];
+  for (ssize_t in = 0; (in = ::read(reader, buffer, sizeof buffer)) > 0;) {
+    arrived.append(buffer, static_cast<std::size_t>(in));
+  }
+  writer.join();
+  ::close(reader);
+  CHECK(arrived == much);
 }
 
 TEST_CASE("access log: a sink that blocks loses lines and no time") {
