@@ -35,6 +35,18 @@ std::string of(std::size_t size) { return std::string(size, 'a'); }
 
 }  // namespace
 
+// Those that would take long to be seen at work; the others are used below.
+TEST_CASE("limits: what holds unless it is set") {
+  const Limits limits;
+  CHECK(limits.body == 1 << 20);
+  CHECK(limits.requests == 1000);
+  CHECK(limits.head == 10s);
+  CHECK(limits.body_idle == 30s);
+  CHECK(limits.body_rate == 500);
+  CHECK(limits.write_idle == 60s);
+  CHECK(limits.keep_alive == 75s);
+}
+
 TEST_CASE("limits: the request line") {
   const auto with_line = [](std::size_t size) {
     return "GET /" + of(size - 14) + " HTTP/1.1\r\nHost: x\r\n\r\n";
