@@ -97,6 +97,11 @@ TEST_CASE_METHOD(RulesFixture, "what is not safe is switched off") {
   });
 }
 
+TEST_CASE("a handshake has ten seconds unless it is told otherwise") {
+  REQUIRE(TlsServerOptions{}.handshake_timeout == 10s);
+  REQUIRE(TlsClientOptions{}.handshake_timeout == 10s);
+}
+
 TEST_CASE_METHOD(RulesFixture, "a client that asks to renegotiate is told no") {
   client_options.highest_version = TlsVersion::tls12;
   in_thread([&] {
