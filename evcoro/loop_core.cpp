@@ -188,7 +188,6 @@ void LoopCore::on_drain(evutil_socket_t, short, void* self) noexcept {
     return;  // a child process dispatches the base: what it finds here is the parent's
   const PassUnderWatch pass{core.pulse_};
   core.leave_rest();
-  ++core.drains_;
   if (std::exchange(core.timer_is_due_, false)) core.scheduler_.expire();
   core.scheduler_.drain();
   if (core.is_foreign()) [[unlikely]] {

@@ -2,7 +2,7 @@
 // drain, it takes all of the backlog at once and closes the listener; who was taken waits here.
 //
 //            listener readable                    no stack left: waits in the pool
-//   +-----------+  accept some at a time +---------------------------------------------+
+//   +-----------+  accept all there are  +---------------------------------------------+
 //   | listening | ---------------------> | paused; or the most connections: waits for  |
 //   +-----------+ <--------------------- | one to end; or too many a second: for time  |
 //         | ^       a stack is free etc. +---------------------------------------------+
@@ -16,12 +16,10 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include <cstdint>
 #include <list>
 #include <memory>
 
 #include <corothread/timer_wheel.hpp>
-#include <evcoro/detail/accept_batch.hpp>
 #include <evcoro/detail/clients.hpp>
 #include <evcoro/detail/hand_out.hpp>
 #include <evcoro/detail/listener.hpp>
@@ -92,7 +90,7 @@ class AcceptorCore final : public LoopClient,
 
   bool has_source() const noexcept { return descriptor() >= 0 || !pending_.empty(); }
   void accept_some() noexcept;
-  int next_batch() noexcept;
+  bool has_another() const noexcept;
   Obstacle find_obstacle() noexcept;
   Outcome accept_one(Obstacle obstacle) noexcept;
   Outcome accept(Pending& next) noexcept;
@@ -140,7 +138,6 @@ class AcceptorCore final : public LoopClient,
   bool is_draining_ = false;
   bool is_closing_ = false;
   bool is_shut_down_ = false;
-  AcceptBatch batch_;
   std::size_t promised_ = 0;   // by the pool: the reserve
   std::size_t set_aside_ = 0;  // of these, not taken
   Clients clients_;

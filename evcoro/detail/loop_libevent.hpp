@@ -14,7 +14,6 @@
 #include <event2/event_struct.h>
 
 #include <atomic>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -90,9 +89,6 @@ class LoopCore final : public corothread::LoopController {
     if (event_priority_ >= 0) event_priority_set(&event, event_priority_);
   }
   std::error_code set_event_priority(int priority) noexcept;
-
-  // drains() counts the passes in which threads have run.
-  std::uint64_t drains() const noexcept { return drains_; }
 
   void add_client(LoopClient& client) noexcept { clients_.push_back(client); }
 
@@ -192,7 +188,6 @@ class LoopCore final : public corothread::LoopController {
   int descriptor_limit_;
   int event_priority_ = -1;  // libevent's own
   const int process_number_;
-  std::uint64_t drains_ = 0;
   corothread::Scheduler scheduler_{*this};
 
   struct event drain_event_;  // activated by hand: drain in this pass

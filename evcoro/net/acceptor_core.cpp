@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr int accepts_per_event = 64;
 constexpr auto back_off_time = 100ms;
 
 // Takes what the peer has sent already: closing with unread data would reset the connection, and
@@ -185,39 +187,32 @@ AcceptorCore::Obstacle AcceptorCore::find_obstacle() noexcept {
   return full ? Obstacle::no_stack : Obstacle::no_memory;
 }
 
-// Those that were taken before wait for nothing but their turn.
-int AcceptorCore::next_batch() noexcept {
-  const bool asks_kernel = listening_ && !is_draining_ && pending_.empty();
-  return asks_kernel ? batch_.next(loop_->drains()) : AcceptBatch::most;
+// To accept in vain is dear: the kernel makes a socket before it looks.
+bool AcceptorCore::has_another() const noexcept {
+  if (is_draining_ || !pending_.empty()) return true;
+  pollfd listener{.fd = descriptor(), .events = POLLIN, .revents = 0};
+  return ::poll(&listener, 1, 0) != 0;
 }
 
 void AcceptorCore::accept_some() noexcept {
   const auto keep_alive = weak_from_this().lock();
   waits_for_end_ = false;
   if (is_draining_) take_backlog();
-  int accepted = 0;
-  bool is_last = false;
-  const int batch = next_batch();
-  for (int i = 0; i < AcceptBatch::most && has_source(); ++i) {
+  for (int i = 0; i < accepts_per_event && has_source(); ++i) {
     const Obstacle obstacle = find_obstacle();
     if (obstacle == Obstacle::no_memory) return back_off();
     if (obstacle != Obstacle::none && options_.when_full == WhenFull::pause) {
       return pause(obstacle);
     }
-    if (accepted == batch) break;
+    if (i == 1 && !has_another()) break;  // most come alone
     const Outcome outcome = accept_one(obstacle);
-    if (outcome == Outcome::accepted) {
-      ++accepted;
-      was_told_ = false;  // it had its turn: next come the others
-    }
-    is_last = outcome == Outcome::empty;
-    if (is_last) break;
+    if (outcome == Outcome::accepted) was_told_ = false;  // it had its turn: next come the others
+    if (outcome == Outcome::empty) break;
     if (outcome == Outcome::exhausted) return back_off();
     if (outcome == Outcome::broken) return give_up(errno);
   }
   was_told_ = false;
   if (loop_ == nullptr) return;
-  batch_.ended(accepted, is_last, loop_->drains());
   stacks_.pass_on();  // if a stack brought us here and is not needed, others may wait for one
   if (!pending_.empty()) event_active(&event_, EV_READ, 1);
   if (descriptor() >= 0) return is_draining_ ? back_off() : listen_on();

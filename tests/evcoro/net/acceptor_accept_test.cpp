@@ -1,5 +1,4 @@
 // The errors of accept(2), and what an acceptor makes of them.
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,8 +40,8 @@ TEST_CASE_METHOD(support::LoopFixture,
     support::calls.accept = {.failures = 2, .error = error};
     const auto begin = Clock::now();
     REQUIRE(support::is_served(client));
-    REQUIRE(Clock::now() - begin >= 200ms);         // 100 ms each
-    REQUIRE(support::calls.accept.count == 2 + 2);  // the last one finds nobody
+    REQUIRE(Clock::now() - begin >= 200ms);  // 100 ms each
+    REQUIRE(support::calls.accept.count == 2 + 1);
     REQUIRE(support::is_served(RawSocket::connected_to(acceptor.local_address())));
     REQUIRE(acceptor.counters().accepted == 2);
     REQUIRE(acceptor.counters().refused == 0);
@@ -58,7 +57,7 @@ TEST_CASE_METHOD(support::LoopFixture,
   client.shutdown(SHUT_WR);
   support::calls.accept = {.failures = 3, .error = error};
   loop->run_once(support::long_time);  // all in this one pass
-  REQUIRE(support::calls.accept.count == 3 + 1);
+  REQUIRE(support::calls.accept.count == 3 + 2);
   REQUIRE(acceptor.counters().accepted == 1);
   REQUIRE(acceptor.counters().refused == 0);
   REQUIRE(acceptor.is_open());
@@ -79,23 +78,18 @@ TEST_CASE_METHOD(support::LoopFixture, "who comes alone is accepted without a lo
   });
 }
 
-TEST_CASE_METHOD(support::LoopFixture, "when many come at once, ever more are accepted at a time") {
+TEST_CASE_METHOD(support::LoopFixture, "who come together are accepted together") {
   support::require_interposition();
   TcpAcceptor acceptor{*loop, support::loopback(), support::echo};
   std::vector<RawSocket> clients;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 40; ++i) {
     clients.push_back(RawSocket::connected_to(acceptor.local_address()));
     clients.back().shutdown(SHUT_WR);
   }
   support::calls.accept = {};
-  std::vector<std::uint64_t> accepted;
-  while (acceptor.counters().accepted < 100) {
-    loop->run_once(support::long_time);
-    if (accepted.empty() || acceptor.counters().accepted > accepted.back())
-      accepted.push_back(acceptor.counters().accepted);
-  }
-  REQUIRE(accepted == std::vector<std::uint64_t>{1, 3, 7, 15, 31, 63, 100});
-  REQUIRE(support::calls.accept.count == 100 + 1);
+  loop->run_once(support::long_time);
+  REQUIRE(acceptor.counters().accepted == 40);
+  REQUIRE(support::calls.accept.count == 40 + 1);  // the last one finds nobody
   acceptor.close();
   REQUIRE(loop->run() == Loop::End::idle);
 }
