@@ -43,10 +43,10 @@ void make_room_for(const Settings& settings) {
 
 // Who was told twice to end, and is there some seconds later, hangs: as when nobody reads what it
 // writes.
-class Patience {
+class Insistence {
  public:
-  // is_over() is asked at each signal that ends the server.
-  bool is_over() noexcept {
+  // At each signal that asks the server to end: whether it hangs.
+  bool is_in_vain() noexcept {
     const auto now = std::chrono::steady_clock::now();
     if (++signals_ == 2) end_ = now + std::chrono::seconds{3};
     return signals_ > 2 && now >= end_;
@@ -81,8 +81,8 @@ int main(int argc, char** argv) try {
   programs::Server server{settings};
   make_room_for(settings);
   const programs::SignalWatcher watcher{
-      signals, [&, patience = Patience{}](int signal) mutable {
-        if (signal != SIGHUP && patience.is_over()) die_of(signal);
+      signals, [&, insistence = Insistence{}](int signal) mutable {
+        if (signal != SIGHUP && insistence.is_in_vain()) die_of(signal);
         server.loop().post([&, signal] { signal == SIGHUP ? server.reopen() : server.end(); });
       }};
   server.announce();
