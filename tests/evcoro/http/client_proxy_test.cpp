@@ -42,6 +42,16 @@ std::string receive_line(Socket& socket) {
   return line;
 }
 
+// Answers one request, in the tunnel if that is what it asks for.
+void play_proxy(Socket& socket, std::vector<std::string>& seen) {
+  const std::string head = seen.emplace_back(receive_request(socket));
+  if (!head.starts_with("CONNECT ")) return say(socket, ok);
+  say(socket, "HTTP/1.1 200 Established\r\n\r\n");
+  receive_line(socket);
+  seen.push_back(receive_request(socket));
+  say(socket, ok);
+}
+
 }  // namespace
 
 TEST_CASE_METHOD(LoopFixture, "client proxies: are asked for the whole URL") {
@@ -97,14 +107,7 @@ TEST_CASE_METHOD(LoopFixture, "client proxies: make tunnels") {
 TEST_CASE_METHOD(LoopFixture, "client proxies: what authorizes there is for nobody else") {
   in_thread([&] {
     std::vector<std::string> seen;
-    ScriptedServer proxy{*loop, [&](Socket& socket, int) {
-                           const std::string head = seen.emplace_back(receive_request(socket));
-                           if (!head.starts_with("CONNECT ")) return say(socket, ok);
-                           say(socket, "HTTP/1.1 200 Established\r\n\r\n");
-                           receive_line(socket);
-                           seen.push_back(receive_request(socket));
-                           say(socket, ok);
-                         }};
+    ScriptedServer proxy{*loop, [&](Socket& socket, int) { play_proxy(socket, seen); }};
     ScriptedServer server{*loop, [&](Socket& socket, int) {
                             seen.push_back(receive_request(socket));
                             say(socket,
@@ -136,14 +139,7 @@ TEST_CASE_METHOD(LoopFixture,
                  "client proxies: user and password of the setting are told them only") {
   in_thread([&] {
     std::vector<std::string> seen;
-    ScriptedServer proxy{*loop, [&](Socket& socket, int) {
-                           const std::string head = seen.emplace_back(receive_request(socket));
-                           if (!head.starts_with("CONNECT ")) return say(socket, ok);
-                           say(socket, "HTTP/1.1 200 Established\r\n\r\n");
-                           receive_line(socket);
-                           seen.push_back(receive_request(socket));
-                           say(socket, ok);
-                         }};
+    ScriptedServer proxy{*loop, [&](Socket& socket, int) { play_proxy(socket, seen); }};
     ScriptedServer server{*loop, [&](Socket& socket, int) {
                             seen.push_back(receive_request(socket));
                             say(socket, ok);

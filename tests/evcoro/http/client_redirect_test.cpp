@@ -30,6 +30,13 @@ bool has(const std::string& sent, std::string_view field) {
   return sent.find("\r\n" + std::string{field} + ": ") != std::string::npos;
 }
 
+// To the same origin, then to another.
+void lead_away(Wire& wire) {
+  wire.push({redirect(302, "/same")});
+  wire.push({redirect(302, "https://b.test/")});
+  wire.push({end});
+}
+
 }  // namespace
 
 TEST_CASE_METHOD(LoopFixture, "client redirects: methods and bodies") {
@@ -111,9 +118,7 @@ TEST_CASE_METHOD(LoopFixture, "client redirects: what is private stays with its 
 TEST_CASE_METHOD(LoopFixture, "client redirects: user and password of a URL stay with its origin") {
   in_thread([&] {
     Wire wire;
-    wire.push({redirect(302, "/same")});
-    wire.push({redirect(302, "https://b.test/")});
-    wire.push({end});
+    lead_away(wire);
     Client client{*loop, wire.options()};
     const auto response = client.get("https://user:pw@a.test/").value();
     CHECK(response.url().to_string() == "https://b.test/");
@@ -126,9 +131,7 @@ TEST_CASE_METHOD(LoopFixture, "client redirects: user and password of a URL stay
 TEST_CASE_METHOD(LoopFixture, "client redirects: a Host of one's own stays with its origin") {
   in_thread([&] {
     Wire wire;
-    wire.push({redirect(302, "/same")});
-    wire.push({redirect(302, "https://b.test/")});
-    wire.push({end});
+    lead_away(wire);
     Client client{*loop, wire.options()};
     ClientRequest request{.url = "https://a.test/"};
     request.fields.add("Host", "virtual.test");

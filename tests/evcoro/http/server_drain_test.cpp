@@ -44,14 +44,26 @@ struct WrongStream : BareStream {
   }
 };
 
+// DrainFixture has stacks for servers' connections, and an Event that handlers set.
+struct DrainFixture : LoopFixture {
+  stacks::StackPool others{support::connection_stacks(8)};
+  ServerOptions options;
+  Event is_asked;
+
+  DrainFixture() { options.acceptor.stacks = &others; }
+
+  RawSocket ask(const Server& server) {
+    auto client = RawSocket::connected_to(server.local_address());
+    client.send(support::hello_request);
+    REQUIRE(!is_asked.wait(support::long_time));
+    return client;
+  }
+};
+
 }  // namespace
 
-TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle and answers who is not") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: draining ends who is idle and answers who is not") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
-    Event is_asked;
     Event may_answer;
     Server server{*loop, support::loopback(),
                   [&](Request& asked, Response& response) {
@@ -81,7 +93,7 @@ TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle and answers who
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle on any stream") {
+TEST_CASE_METHOD(DrainFixture, "server: draining ends who is idle on any stream") {
   Event is_wrong;
   const std::vector<Secure> layers{
       [&](Socket& socket, const std::function<void(AnyStream)>& serve) {
@@ -92,11 +104,8 @@ TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle on any stream")
         BareStream stream{socket};
         serve(stream);
       }};
-  stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     for (const Secure& layer : layers) {
-      ServerOptions options;
-      options.acceptor.stacks = &others;
       options.secure = layer;
       Server server{*loop, support::loopback(), support::echo_body, options};
       const auto idle = RawSocket::connected_to(server.local_address());
@@ -108,22 +117,16 @@ TEST_CASE_METHOD(LoopFixture, "server: draining ends who is idle on any stream")
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: draining cancels what is left at its deadline") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: draining cancels what is left at its deadline") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
     std::error_code error;
-    Event is_asked;
     Server server{*loop, support::loopback(),
                   [&](Request&, Response&) {
                     is_asked.set();
                     error = this_thread::sleep_for(support::long_time);
                   },
                   options};
-    const auto busy = RawSocket::connected_to(server.local_address());
-    busy.send(support::hello_request);
-    REQUIRE(!is_asked.wait(support::long_time));
+    const auto busy = ask(server);
     CHECK(server.drain(1ms) == std::errc::timed_out);
     CHECK(error == std::errc::operation_canceled);
     CHECK(server.counters().active == 0);
@@ -132,7 +135,7 @@ TEST_CASE_METHOD(LoopFixture, "server: draining cancels what is left at its dead
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: a handler that draining cancels has a last word") {
+TEST_CASE_METHOD(DrainFixture, "server: a handler that draining cancels has a last word") {
   struct Case {
     Handler say;
     int status;
@@ -156,12 +159,8 @@ TEST_CASE_METHOD(LoopFixture, "server: a handler that draining cancels has a las
        200, "done"},
   };
   loop->set_exception_handler([](const ThreadInfo&, std::exception_ptr) {});
-  stacks::StackPool others{support::connection_stacks(8)};
   in_thread([&] {
     for (const Case& each : cases) {
-      ServerOptions options;
-      options.acceptor.stacks = &others;
-      Event is_asked;
       Server server{*loop, support::loopback(),
                     [&](Request& asked, Response& response) {
                       is_asked.set();
@@ -169,9 +168,7 @@ TEST_CASE_METHOD(LoopFixture, "server: a handler that draining cancels has a las
                       each.say(asked, response);
                     },
                     options};
-      const auto client = RawSocket::connected_to(server.local_address());
-      client.send(support::hello_request);
-      REQUIRE(!is_asked.wait(support::long_time));
+      const auto client = ask(server);
       CHECK(server.drain(1ms) == std::errc::timed_out);
       const std::string said = support::arrived(client);
       std::string_view rest = said;
@@ -184,37 +181,27 @@ TEST_CASE_METHOD(LoopFixture, "server: a handler that draining cancels has a las
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: what has begun is cut when draining cancels it") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: what has begun is cut when draining cancels it") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
-    Event has_begun;
     Server server{*loop, support::loopback(),
                   [&](Request&, Response& response) {
                     response.write("begun");
-                    has_begun.set();
+                    is_asked.set();
                     CHECK(this_thread::sleep_for(support::long_time));
                     CHECK(response.write("more") == std::errc::operation_canceled);
                   },
                   options};
-    const auto client = RawSocket::connected_to(server.local_address());
-    client.send(support::hello_request);
-    REQUIRE(!has_begun.wait(support::long_time));
+    const auto client = ask(server);
     CHECK(server.drain(1ms) == std::errc::timed_out);
     CHECK(support::arrived(client).ends_with("5\r\nbegun\r\n"));
     CHECK(support::ends(client));
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: a last word that nobody reads takes no longer") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: a last word that nobody reads takes no longer") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
     options.acceptor.send_buffer = 4096;
     std::error_code error;
-    Event is_asked;
     Server server{*loop, support::loopback(),
                   [&](Request&, Response& response) {
                     is_asked.set();
@@ -222,23 +209,17 @@ TEST_CASE_METHOD(LoopFixture, "server: a last word that nobody reads takes no lo
                     error = response.send(std::string(50'000'000, 'x'));
                   },
                   options};
-    const auto client = RawSocket::connected_to(server.local_address());
-    client.send(support::hello_request);
-    REQUIRE(!is_asked.wait(support::long_time));
+    const auto client = ask(server);
     CHECK(server.drain(1ms) == std::errc::timed_out);
     CHECK(error == std::errc::timed_out);
     CHECK(server.counters().active == 0);
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: a last word ends with its loop") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: a last word ends with its loop") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
     options.acceptor.send_buffer = 4096;
     std::error_code error;
-    Event is_asked;
     Event is_cancelled;
     Server server{*loop, support::loopback(),
                   [&](Request&, Response& response) {
@@ -248,9 +229,7 @@ TEST_CASE_METHOD(LoopFixture, "server: a last word ends with its loop") {
                     error = response.send(std::string(50'000'000, 'x'));
                   },
                   options};
-    const auto client = RawSocket::connected_to(server.local_address());
-    client.send(support::hello_request);
-    REQUIRE(!is_asked.wait(support::long_time));
+    const auto client = ask(server);
     CHECK(!server.drain(1ms, {}));
     REQUIRE(!is_cancelled.wait(support::long_time));
     CHECK(loop->shutdown(support::long_time).empty());
@@ -258,12 +237,10 @@ TEST_CASE_METHOD(LoopFixture, "server: a last word ends with its loop") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: draining from where nobody can wait") {
+TEST_CASE_METHOD(DrainFixture, "server: draining from where nobody can wait") {
   stacks::StackPool one{support::connection_stacks(1)};
+  options.acceptor.stacks = &one;
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &one;
-    Event is_asked;
     Event may_answer;
     Server server{*loop, support::loopback(),
                   [&](Request&, Response& response) {
@@ -272,9 +249,7 @@ TEST_CASE_METHOD(LoopFixture, "server: draining from where nobody can wait") {
                     response.send("late");
                   },
                   options};
-    const auto busy = RawSocket::connected_to(server.local_address());
-    busy.send(support::hello_request);
-    REQUIRE(!is_asked.wait(support::long_time));
+    const auto busy = ask(server);
     Event is_begun;
     Event is_over;
     std::error_code error = std::make_error_code(std::errc::invalid_argument);
@@ -302,12 +277,8 @@ TEST_CASE_METHOD(LoopFixture, "server: draining from where nobody can wait") {
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: who can't wait is told that draining has timed out") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: who can't wait is told that draining has timed out") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
-    Event is_asked;
     Event is_over;
     std::error_code error;
     Server server{*loop, support::loopback(),
@@ -316,9 +287,7 @@ TEST_CASE_METHOD(LoopFixture, "server: who can't wait is told that draining has 
                     CHECK(this_thread::sleep_for(support::long_time));
                   },
                   options};
-    const auto busy = RawSocket::connected_to(server.local_address());
-    busy.send(support::hello_request);
-    REQUIRE(!is_asked.wait(support::long_time));
+    const auto busy = ask(server);
     CHECK(!server.drain(1ms, [&](std::error_code result) {
       error = result;
       is_over.set();
@@ -329,12 +298,8 @@ TEST_CASE_METHOD(LoopFixture, "server: who can't wait is told that draining has 
   });
 }
 
-TEST_CASE_METHOD(LoopFixture, "server: one that goes while it drains tells nobody") {
-  stacks::StackPool others{support::connection_stacks(8)};
+TEST_CASE_METHOD(DrainFixture, "server: one that goes while it drains tells nobody") {
   in_thread([&] {
-    ServerOptions options;
-    options.acceptor.stacks = &others;
-    Event is_asked;
     bool was_told = false;
     std::optional<Server> server;
     server.emplace(
@@ -345,9 +310,7 @@ TEST_CASE_METHOD(LoopFixture, "server: one that goes while it drains tells nobod
           response.send("late");
         },
         options);
-    const auto busy = RawSocket::connected_to(server->local_address());
-    busy.send(support::hello_request);
-    REQUIRE(!is_asked.wait(support::long_time));
+    const auto busy = ask(*server);
     Event is_gone;
     loop->post([&] {
       CHECK(!server->drain(support::long_time, [&](std::error_code) { was_told = true; }));
