@@ -13,11 +13,22 @@ using namespace evcoro::http;
 
 namespace {
 
+// So that no body can look like a response.
+std::string in_hex(std::string_view body) {
+  std::string hex;
+  for (const char each : body) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    hex += digits[static_cast<unsigned char>(each) / 16];
+    hex += digits[static_cast<unsigned char>(each) % 16];
+  }
+  return hex;
+}
+
 void echo(Request& request, Response& response) {
   for (const auto [name, value] : request.fields())
     response.fields().add("X-" + std::string{name}, value);
   const auto body = request.read_body();
-  if (body) response.send(*body);
+  if (body) response.send(in_hex(*body));
 }
 
 // What is sent to pieces.
