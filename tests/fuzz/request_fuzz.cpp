@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <evcoro/http/serve.hpp>
+#include <evcoro/http/uri.hpp>
 #include <fuzz/fuzz.hpp>
 #include <support/http_reply.hpp>
 #include <support/pieces.hpp>
@@ -13,22 +14,12 @@ using namespace evcoro::http;
 
 namespace {
 
-// So that no body can look like a response.
-std::string in_hex(std::string_view body) {
-  std::string hex;
-  for (const char each : body) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    hex += digits[static_cast<unsigned char>(each) / 16];
-    hex += digits[static_cast<unsigned char>(each) % 16];
-  }
-  return hex;
-}
-
+// The body is encoded so that none can look like a response.
 void echo(Request& request, Response& response) {
   for (const auto [name, value] : request.fields())
     response.fields().add("X-" + std::string{name}, value);
   const auto body = request.read_body();
-  if (body) response.send(in_hex(*body));
+  if (body) response.send(percent_encode(*body));
 }
 
 // What is sent to pieces.
